@@ -1,0 +1,48 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup demo realweb test lint bench wheel clean
+
+help:
+	@echo "make demo      the main job in small, offline: crawl, filter, train, report"
+	@echo "make test      the tests"
+	@echo "make realweb   the same commands on real media (needs OMNISRC_REALWEB=folder)"
+	@echo "make bench     side-by-side benchmarks; writes bench/RESULTS.md"
+	@echo "make lint      ruff and mypy"
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with make PYTHON=python3.12"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[cpu,cluster,torchcodec,dev]'
+	touch $(STAMP)
+
+setup: $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/omnisrc demo
+
+realweb: $(STAMP)
+	@test -n "$$OMNISRC_REALWEB" || { echo "Set OMNISRC_REALWEB to the folder of real media."; exit 2; }
+	$(BIN)/python bench/realweb.py
+
+test: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python bench/run.py
+
+wheel: $(STAMP)
+	$(BIN)/python -m build --wheel --no-isolation
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

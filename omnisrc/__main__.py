@@ -1,0 +1,5 @@
+"""`python -m omnisrc` is `omnisrc`."""
+
+from omnisrc.cli.main import main
+
+main()

@@ -1,0 +1,72 @@
+"""`omnisrc doctor`: litter, damage, and what this machine offers."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from db import ledger
+from omnisrc.cli.options import Json, Sets, Workspace, command
+from omnisrc.engine.owner import is_dead
+from omnisrc.errors import WorldError
+from omnisrc.shards.inventory import remove_litter, take_inventory
+
+app = typer.Typer()
+
+PACKAGES = ("torch", "torchvision", "torchcodec", "av", "faiss", "webdataset", "celery", "kombu", "sqlalchemy")
+
+
+@app.command()
+def doctor(
+    deep: Annotated[bool, typer.Option("--deep", help="Read every shard and check its hash, index and count.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Only name litter, do not remove it.")] = False,
+    workspace: Workspace = None,
+    json: Json = False,
+    sets: Sets = None,
+) -> None:
+    """Return what dead workers held, remove files that no row names, and report damage (exit code 1)."""
+    with command(workspace, json, sets) as running:
+        returned = ledger.reap(running.study.database(), is_dead)
+        found = take_inventory(running.study, deep=deep)
+        freed = 0 if keep else remove_litter(found)
+        versions = {name: _version(name) for name in PACKAGES}
+        running.emit(
+            shards=found.shards,
+            bytes=found.bytes,
+            litter=[str(path) for path in found.litter],
+            litter_removed=not keep,
+            damage=found.damage,
+            jobs_returned=returned,
+            versions=versions,
+            free_bytes=shutil.disk_usage(running.study.root).free,
+        )
+        table = Table(show_header=False, box=None)
+        table.add_row("shards", f"{found.shards} ({found.bytes / 1e6:.1f} MB)" + (", each read" if deep else ""))
+        verb = "named" if keep else f"removed, {freed / 1e6:.1f} MB"
+        table.add_row("litter", f"{len(found.litter)} files {verb}" if found.litter else "none")
+        table.add_row("damage", f"{len(found.damage)}" if found.damage else "none")
+        table.add_row("jobs of dead workers", f"{returned} returned")
+        table.add_row("disk", f"{shutil.disk_usage(running.study.root).free / 1e9:.1f} GB free")
+        table.add_row("machine", f"Python {platform.python_version()}, {os.cpu_count()} cores")
+        table.add_row("packages", ", ".join(f"{name} {version or 'missing'}" for name, version in versions.items()))
+        running.console.print(table)
+        for line in found.damage:
+            running.console.print(f"[red]damaged[/] {line}", soft_wrap=True)
+    if found.damage:
+        raise WorldError(f"{len(found.damage)} files are damaged; restore them, or crawl and filter again.")
+
+
+def _version(name: str) -> str | None:
+    """The installed version, without importing the package."""
+    if importlib.util.find_spec(name) is None:
+        return None
+    for distribution in importlib.metadata.packages_distributions().get(name, [name]):
+        return importlib.metadata.version(distribution)
+    return None

@@ -1,0 +1,126 @@
+"""The command `omnisrc`: one module a verb."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from typing import Any
+
+import typer
+from rich.console import Console
+from sqlalchemy.exc import DBAPIError
+from typer.core import TyperGroup
+
+from db.schema import SchemaError
+from db.session import DatabaseError
+from omnisrc.errors import Interrupted, ItemError, UserError, WorldError
+
+VERBS = {
+    "init": "Make a workspace.",
+    "classes": "Class lists: list them, show one.",
+    "target": "The labelled target data set: add, check, show.",
+    "crawl": "Find and fetch web images and videos of each class.",
+    "filter": "Let a teacher judge the web data; pack what is kept.",
+    "train": "Train a recogniser on a mix of sources.",
+    "eval": "Score a run or a checkpoint on a split of the target.",
+    "status": "What the study holds and what is being done.",
+    "report": "One self-contained HTML page about the study.",
+    "export": "Assets, samples, predictions, selections as JSON lines.",
+    "db": "The study's database: upgrade, check.",
+    "doctor": "Look for litter and damage; mend what can be mended.",
+    "gc": "Free landing shards that were packed.",
+    "demo": "The main job in small, offline: crawl, filter, train, report.",
+    "worker": "Work off open jobs until stopped.",
+}
+"""Verb -> its line in the help. The module omnisrc/cli/VERB.py holds `app` (a Typer); it is loaded when asked for."""
+
+
+class Verbs(TyperGroup):
+    """Loads a verb's module when it is used, so that `omnisrc classes list` does not pay for all the others."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"omnisrc.cli.{cmd_name}")
+        module.app._add_completion = False
+        found = typer.main.get_command(module.app)
+        found.name = cmd_name
+        found.short_help = VERBS[cmd_name]
+        return found
+
+
+USAGE: Any = typer.BadParameter.__bases__[0]  # the usage error of the click that typer brings with it
+
+app = typer.Typer(
+    cls=Verbs,
+    name="omnisrc",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="""Turn a list of action classes into a better video recogniser.
+
+    A study in three lines:  omnisrc crawl --classes kinetics400  ·  omnisrc filter --teacher slowonly  ·
+    omnisrc train --mix web,target.  Each can be stopped with Ctrl-C and goes on when run again.
+    `omnisrc demo` shows all of it on this machine, offline, in about ten minutes.""",
+)
+
+
+@app.callback()
+def _main() -> None:
+    """Keeps `omnisrc VERB` a group."""
+
+
+def main() -> None:
+    """Entry point: runs the command line and turns what went wrong into one sentence and an exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command line; its exit code (0 done, 2 the user's mistake, 1 the world's failure, 130 interrupted)."""
+    try:
+        code = app(arguments, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (Interrupted, KeyboardInterrupt, typer.Abort) as error:
+        return _end(arguments, str(error) or "Stopped; run the same command again to go on.", 130)
+    except USAGE as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            return 2  # the help was shown
+        return _end(arguments, _sentence(error), 2)
+    except (UserError, SchemaError) as error:
+        return _end(arguments, str(error), 2)
+    except (WorldError, DatabaseError, ItemError) as error:
+        return _end(arguments, str(error), 1)
+    except DBAPIError as error:
+        return _end(arguments, f"The database failed: {str(error.orig).strip()}.", 1)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        return _end(arguments, f"{error.filename or 'A file'}: {error.strerror}.", 1)
+    except typer.Exit as error:
+        return error.exit_code
+
+
+def _sentence(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    hint = f" See `{context.command_path} --help`." if context is not None else ""
+    return str(error.format_message()).rstrip(".") + "." + hint
+
+
+def _end(arguments: list[str], sentence: str, code: int) -> int:
+    Console(stderr=True, highlight=False).print(f"[bold red]omnisrc:[/] {_plain(sentence)}", soft_wrap=True)
+    if "--json" in arguments:
+        print(json.dumps({"error": sentence, "exit_code": code}, ensure_ascii=False), flush=True)
+    return code
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+if __name__ == "__main__":
+    main()

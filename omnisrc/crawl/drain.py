@@ -1,0 +1,190 @@
+"""One drain of the frontier: many items at once, fairly over hosts, for a while or until enough is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from db.models import Asset
+from omnisrc.crawl.claims import Claims, HostShare
+from omnisrc.crawl.landing import Landing
+from omnisrc.crawl.outcome import Fetched, Outcome
+from omnisrc.crawl.retrieve import Retriever
+from omnisrc.crawl.settings import CrawlSettings
+from omnisrc.crawl.slots import SiteBusy, SlotGate
+from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.web.client import Answer
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.5
+HOST_PATIENCE_S = 5.0
+STOP_S = 8.0
+LONGEST_PAUSE_S = 300.0
+
+
+class Drain:
+    """Takes assets until time, bytes or the frontier are used up, or `stopping`; `outcomes` is what became of them.
+
+    Every host is worked on by as many tasks as the drain holds slots of it. A host that asks for a long pause is left.
+    With the frontier empty it goes on for as long as `expecting` says that more may come.
+    """
+
+    def __init__(
+        self,
+        settings: CrawlSettings,
+        claims: Claims,
+        gate: SlotGate,
+        retriever: Retriever,
+        landing: Landing,
+        stopping: Callable[[], bool],
+        expecting: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._settings = settings
+        self._claims = claims
+        self._gate = gate
+        self._retriever = retriever
+        self._landing = landing
+        self._stopping = stopping
+        self._expecting = expecting
+        self._until = 0.0
+        self._fatal: ItemError | None = None
+        self._working: dict[str, set[asyncio.Task[None]]] = {}
+        self._left: set[str] = set()
+        self._streaks: Counter[str] = Counter()
+        self.outcomes: list[Outcome] = []
+
+    async def run(self) -> None:
+        """Works until there is nothing more to take, and what was begun is done.
+
+        Raises ItemError(STORAGE): the disk failed, and nothing that was fetched can be kept.
+        """
+        self._until = time.monotonic() + self._settings.drain_s
+        stop_at = open_at = 0.0
+        try:
+            while True:
+                if self._taking() and time.monotonic() >= open_at:
+                    began = time.monotonic()
+                    await self._open_hosts()
+                    open_at = time.monotonic() + max(TICK_S, 20 * (time.monotonic() - began))
+                tasks = [task for working in self._working.values() for task in working]
+                if not tasks:
+                    if self._taking() and await asyncio.to_thread(self._expecting):
+                        await asyncio.sleep(TICK_S)
+                        continue
+                    break
+                await asyncio.wait(tasks, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
+                await self._close_hosts()
+                if self._stopping() or self._fatal:
+                    stop_at = stop_at or time.monotonic() + (0.0 if self._fatal else STOP_S)
+                    if time.monotonic() >= stop_at:
+                        break
+        finally:
+            await self._cancel()
+        if self._fatal is not None:
+            raise self._fatal
+
+    def _taking(self) -> bool:
+        return (
+            time.monotonic() < self._until
+            and self._landing.stored_bytes < self._settings.drain_bytes
+            and self._fatal is None
+            and not self._stopping()
+        )
+
+    async def _open_hosts(self) -> None:
+        held = sum(self._gate.pace(site).concurrency for site in self._working)
+        skip = self._gate.held | self._left
+        for share in await asyncio.to_thread(self._claims.hosts, self._settings.concurrency - held, skip):
+            self._gate.hold(share.site, share.pace, share.wait_s)
+            self._streaks[share.site] = share.streak_429
+            self._working[share.site] = {asyncio.create_task(self._work(share)) for _ in range(share.pace.concurrency)}
+
+    async def _close_hosts(self) -> None:
+        """Gives back the slots of hosts that are worked off."""
+        for site, tasks in list(self._working.items()):
+            for task in [task for task in tasks if task.done()]:
+                tasks.discard(task)
+                task.result()
+            if not tasks:
+                del self._working[site]
+                self._gate.let_go(site)
+                await asyncio.to_thread(self._claims.let_go, site, self._gate.wait_s(site))
+
+    async def _cancel(self) -> None:
+        tasks = [task for working in self._working.values() for task in working]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._working.clear()
+
+    async def _work(self, share: HostShare) -> None:
+        while (asset := await self._next(share)) is not None:
+            outcome = await self._one(asset)
+            if outcome is not None:
+                self.outcomes.append(outcome)
+
+    async def _next(self, share: HostShare) -> Asset | None:
+        if not self._taking():
+            return None
+        wait_s = self._gate.wait_s(share.site)
+        if wait_s > max(HOST_PATIENCE_S, share.pace.interval_s) or time.monotonic() + wait_s > self._until:
+            self._left.add(share.site)
+            return None
+        async with share.lock:
+            if not share.assets and not share.empty:
+                share.assets.extend(await asyncio.to_thread(self._claims.more, share))
+                share.empty = not share.assets
+        return share.assets.popleft() if share.assets else None
+
+    async def _one(self, asset: Asset) -> Outcome | None:
+        """What becomes of one asset; None where the whole drain fails with it."""
+        heard: dict[str, Answer] = {}
+        body = None
+        try:
+            body, fetched = await self._retriever.retrieve(asset, heard)
+            landed, first = await self._landing.land(f"a{asset.id:010d}", asset.kind, body)
+            return Outcome(asset, fetched, landed.sha256, landed.key if first else None)
+        except SiteBusy as busy:
+            return Outcome(asset, later_s=busy.later_s)
+        except ItemError as error:
+            return await self._failed(asset, error, heard.get("answer"))
+        except SQLAlchemyError:
+            raise
+        except Exception as bug:
+            log.exception("asset %d, %s", asset.id, asset.url)
+            blamed = ItemError(ErrorClass.WORKER_LOST, f"a fault of ours: {type(bug).__name__}: {bug}")
+            return Outcome(asset, _told(heard.get("answer")), error=blamed)
+        finally:
+            if body is not None:
+                body.discard()
+
+    async def _failed(self, asset: Asset, error: ItemError, answer: Answer | None) -> Outcome | None:
+        if error.error is ErrorClass.STORAGE:
+            self._fatal = error
+            return None
+        if answer is not None:
+            await self._heed_pause(answer, error)
+        return Outcome(asset, _told(answer), error=error)
+
+    async def _heed_pause(self, answer: Answer, error: ItemError) -> None:
+        """A host that answers 429, or anything with Retry-After, is left alone for as long as it says."""
+        site = answer.target.site
+        pause = error.retry_after
+        if error.error is ErrorClass.HTTP_429 and pause is None:
+            if self._gate.wait_s(site) > self._gate.pace(site).interval_s:
+                return  # one of those that were under way when the host spoke up
+            self._streaks[site] += 1
+            pause = min(LONGEST_PAUSE_S, 2.0 ** min(self._streaks[site], 16))
+        if pause is not None and pause > self._gate.wait_s(site):
+            self._gate.pause(site, pause)
+            await asyncio.to_thread(self._claims.pause, site, pause)
+
+
+def _told(answer: Answer | None) -> Fetched:
+    return Fetched() if answer is None else Fetched(str(answer.target), answer.status)

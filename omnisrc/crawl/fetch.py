@@ -1,0 +1,110 @@
+"""The stage `fetch`: drain the frontier for a while into one landing shard a medium, and record what became of all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from sqlalchemy import select, update
+
+from db import models
+from omnisrc.crawl.claims import Claims
+from omnisrc.crawl.drain import Drain
+from omnisrc.crawl.identity import open_client
+from omnisrc.crawl.jobs import DISCOVER, drains
+from omnisrc.crawl.landing import Landing, LandingRules
+from omnisrc.crawl.providers.folder import folder_root
+from omnisrc.crawl.publish import publish
+from omnisrc.crawl.retrieve import Retriever
+from omnisrc.crawl.robots_store import HostTableStore
+from omnisrc.crawl.settings import CrawlSettings, ProviderSettings
+from omnisrc.crawl.slots import SlotGate
+from omnisrc.engine.stage import Job
+from omnisrc.media.settings import MediaSettings
+from omnisrc.media.shared_guard import shared_pool
+from omnisrc.web.hosts import Pace
+from omnisrc.web.robots import Robots
+
+log = logging.getLogger(__name__)
+
+PROGRESS_S = 1.0
+THREADS = 48
+
+
+def run(job: Job) -> None:
+    """Fetches what the frontier gives within the drain's limits, and commits it in one transaction.
+
+    Raises ItemError(STORAGE) where the disk fails; then nothing is recorded, and the assets go back.
+    """
+    settings, media = job.study.section(CrawlSettings), job.study.section(MediaSettings)
+    robots = HostTableStore()
+    claims = Claims(job.database, job.token, settings, robots, drains(job.study))
+    rules = LandingRules(settings.min_side, media.image_short_side, media.jpeg_quality)
+    spill = job.study.landing / f"fetch-{job.token}-"
+    landing = Landing(job.study.landing, f"landing-{job.token}", shared_pool(media), rules)
+    try:
+        drain = asyncio.run(_drain(job, settings, claims, robots, landing, spill))
+        publish(job, landing, drain.outcomes, robots)
+    finally:
+        landing.close()
+        for left in spill.parent.glob(f"{spill.name}*"):
+            left.unlink(missing_ok=True)
+
+
+async def _drain(
+    job: Job, settings: CrawlSettings, claims: Claims, store: HostTableStore, landing: Landing, spill: Path
+) -> Drain:
+    # Lookups of dead hosts block a thread for seconds each; the database must not wait for them.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "fetch"))
+    gate = SlotGate(claims.one_slot)
+    async with open_client(settings, gate) as client:
+        robots = Robots(client, store, slow_down=lambda site, delay: _slow_down(gate, site, delay))
+        local_root = folder_root(job.study.section(ProviderSettings))
+        retriever = Retriever(client, robots, settings, spill, local_root)
+        drain = Drain(settings, claims, gate, retriever, landing, job.stopping, lambda: _searching(job))
+        progress = asyncio.create_task(_tell_progress(job, drain, landing))
+        try:
+            await drain.run()
+        finally:
+            progress.cancel()
+            with suppress(asyncio.CancelledError):
+                await progress
+            for site in gate.held:
+                await asyncio.to_thread(claims.let_go, site, gate.wait_s(site))
+    return drain
+
+
+def _searching(job: Job) -> bool:
+    """Whether another worker is asking a provider just now: more assets may come in a moment."""
+    asking = select(models.Job.id).where(models.Job.stage == DISCOVER, models.Job.state == "leased").limit(1)
+    return job.database.read(lambda session: session.scalar(asking)) is not None
+
+
+def _slow_down(gate: SlotGate, site: str, delay_s: float) -> None:
+    """Keeps a Crawl-delay: one request at a time, and with several workers each its part of them."""
+    part = gate.pace(site).part
+    if gate.pace(site).interval_s < delay_s / part:
+        gate.set_pace(site, Pace(1, delay_s / part, part))
+
+
+async def _tell_progress(job: Job, drain: Drain, landing: Landing) -> None:
+    """Lets the ledger know from time to time how far a drain is: its result is not there before its end."""
+    started = time.monotonic()
+    while True:
+        await asyncio.sleep(PROGRESS_S)
+        done = {
+            "assets": len(drain.outcomes),
+            "stored": len(landing.landed),
+            "bytes": landing.stored_bytes,
+            "seconds": round(time.monotonic() - started, 1),
+        }
+        change = (
+            update(models.Job)
+            .where(models.Job.id == job.lease.job_id, models.Job.lease_token == job.token)
+            .values(result=done)
+        )
+        await asyncio.to_thread(job.database.write, lambda session, change=change: session.execute(change))

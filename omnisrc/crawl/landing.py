@@ -1,0 +1,165 @@
+"""Bytes as fetched become members of landing shards: images resized and hashed, videos probed and kept as they came."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.media.guard import GuardPool
+from omnisrc.media.sniff import SNIFF_BYTES, sniff
+from omnisrc.shards.write import ShardWriter
+from omnisrc.web.download import Body
+
+T = TypeVar("T")
+
+FIELDS = {"image": "jpg", "video": "video"}
+"""The field of a landing sample by medium. Videos keep their container, and samples of a shard have the same fields."""
+
+
+@dataclass(frozen=True)
+class LandingRules:
+    """What may land, and how."""
+
+    min_side: int
+    short_side: int
+    quality: int
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A member of a landing shard, with what the catalogue tells of its blob. Sizes are of the media as fetched."""
+
+    medium: str
+    key: str
+    sha256: str
+    fetched_bytes: int
+    mime: str
+    stored_sha256: str
+    width: int
+    height: int
+    duration: float | None = None
+    fps: float | None = None
+    frames: int | None = None
+    phash: bytes | None = None
+    phash_quality: int | None = None
+    offset: int = 0
+    length: int = 0
+
+
+def head_check(kind: str) -> Callable[[bytes], None]:
+    """Refuses first bytes that are no medium of `kind`, whatever their server calls them."""
+
+    def check(head: bytes) -> None:
+        found = sniff(head[:SNIFF_BYTES])
+        if found is None or not found.startswith(f"{kind}/"):
+            raise ItemError(ErrorClass.NOT_MEDIA, f"{found or 'no known type'} instead of {kind}")
+
+    return check
+
+
+class Landing:
+    """The landing shards of one drain, one a medium. For one event loop; decoding is left to the guard's processes."""
+
+    def __init__(self, folder: Path, name: str, pool: GuardPool, rules: LandingRules) -> None:
+        self._folder = folder
+        self._name = name
+        self._pool = pool
+        self._rules = rules
+        self._threads = ThreadPoolExecutor(pool.size, "landing")
+        self._begun: dict[str, asyncio.Future[Landed]] = {}
+        self.writers: dict[str, ShardWriter] = {}
+        self.landed: dict[str, Landed] = {}
+
+    @property
+    def stored_bytes(self) -> int:
+        return sum(writer.bytes for writer in self.writers.values())
+
+    async def land(self, key: str, kind: str, body: Body) -> tuple[Landed, bool]:
+        """Stores a body under `key`; False beside it where equal bytes were stored under another.
+
+        Raises ItemError of the medium (DECODE, BOMB, TOO_SMALL, ...), equally for equal bytes, and STORAGE.
+        """
+        begun = self._begun.get(body.sha256)
+        if begun is not None:
+            return await asyncio.shield(begun), False
+        begun = self._begun[body.sha256] = asyncio.get_running_loop().create_future()
+        begun.add_done_callback(lambda future: future.cancelled() or future.exception())
+        try:
+            landed = await (self._image(key, body) if kind == "image" else self._video(key, body))
+        except BaseException as error:
+            if isinstance(error, Exception):
+                begun.set_exception(error)
+            else:
+                begun.cancel()
+            raise
+        begun.set_result(landed)
+        return landed, True
+
+    async def _image(self, key: str, body: Body) -> Landed:
+        rules = self._rules
+        image = await self._guarded(
+            lambda: self._pool.land_image(
+                body.source, short_side=rules.short_side, min_side=rules.min_side, quality=rules.quality
+            )
+        )
+        return self._store(
+            Landed(
+                medium="image",
+                key=key,
+                sha256=body.sha256,
+                fetched_bytes=body.length,
+                mime="image/jpeg",
+                stored_sha256=hashlib.sha256(image.data).hexdigest(),
+                width=image.source_width,
+                height=image.source_height,
+                phash=image.phash,
+                phash_quality=image.phash_quality,
+            ),
+            image.data,
+        )
+
+    async def _video(self, key: str, body: Body) -> Landed:
+        info = await self._guarded(lambda: self._pool.probe_video(body.source))
+        if min(info.width, info.height) < self._rules.min_side:
+            raise ItemError(ErrorClass.TOO_SMALL, f"{info.width}x{info.height}")
+        data = body.read()
+        return self._store(
+            Landed(
+                medium="video",
+                key=key,
+                sha256=body.sha256,
+                fetched_bytes=body.length,
+                mime=sniff(data[:SNIFF_BYTES]) or "",
+                stored_sha256=body.sha256,
+                width=info.width,
+                height=info.height,
+                duration=info.duration,
+                fps=info.fps,
+                frames=info.frames,
+            ),
+            data,
+        )
+
+    async def _guarded(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _store(self, landed: Landed, data: bytes) -> Landed:
+        writer = self.writers.get(landed.medium)
+        if writer is None:
+            writer = self.writers[landed.medium] = ShardWriter(self._folder, f"{self._name}-{landed.medium}")
+        (member,) = writer.write(landed.key, {FIELDS[landed.medium]: data})
+        landed = replace(landed, offset=member.offset, length=member.length)
+        self.landed[landed.sha256] = landed
+        return landed
+
+    def close(self) -> None:
+        """Ends the threads; whatever shard was not closed is dropped."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for writer in self.writers.values():
+            writer.abort()

@@ -1,0 +1,231 @@
+"""The end of a drain: shards get their names, and one transaction records shards, blobs, assets and decisions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from db.ledger import now
+from db.models import Asset, Blob, Decision, Host, Shard, Tombstone
+from omnisrc.crawl.landing import FIELDS, Landed, Landing
+from omnisrc.crawl.outcome import Outcome, decision_row, error_row, stored_row
+from omnisrc.crawl.robots_store import HostTableStore
+from omnisrc.engine.stage import Job
+from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.shards.read import read_bytes
+from omnisrc.shards.write import ShardFile, ShardWriter, index_path
+
+CHUNK = 500
+TRIES = 5
+
+
+class _Stored(Exception):
+    """Bytes of this drain are in the catalogue already, or must never be again: by SHA-256."""
+
+    def __init__(self, digests: set[str]) -> None:
+        super().__init__(f"{len(digests)} blobs")
+        self.digests = digests
+
+
+def publish(job: Job, landing: Landing, outcomes: Sequence[Outcome], robots: HostTableStore) -> None:
+    """Closes the landing's shards and commits all that the drain found out.
+
+    Equal bytes that another worker stored meanwhile are taken out of the shards again, before the shards are known to
+    anybody. Raises LeaseLost, ItemError(STORAGE); no file of ours is left behind then.
+    """
+    files: dict[str, ShardFile] = {}
+    landed = dict(landing.landed)
+    try:
+        for medium, writer in landing.writers.items():
+            if writer.count:
+                files[medium] = writer.close()
+        for attempt in range(TRIES):
+            try:
+                _commit(job, files, landed, outcomes, robots)
+                return
+            except _Stored as stored:
+                files, landed = _without(files, landed, stored.digests, f"-{attempt + 1}")
+            except IntegrityError:
+                if attempt == TRIES - 1:
+                    raise
+    except BaseException:
+        _delete_unrecorded(job, files.values())
+        raise
+
+
+def _commit(
+    job: Job,
+    files: Mapping[str, ShardFile],
+    landed: Mapping[str, Landed],
+    outcomes: Sequence[Outcome],
+    robots: HostTableStore,
+) -> None:
+    job.commit(lambda session: _record(session, job, files, landed, outcomes, robots), _summary(outcomes, files))
+
+
+def _summary(outcomes: Sequence[Outcome], files: Mapping[str, ShardFile]) -> dict[str, Any]:
+    errors = Counter(outcome.error.error.value for outcome in outcomes if outcome.error is not None)
+    return {
+        "assets": len(outcomes),
+        "stored": sum(file.count for file in files.values()),
+        "bytes": sum(file.bytes for file in files.values()),
+        "errors": dict(errors),
+    }
+
+
+def _record(
+    session: Session,
+    job: Job,
+    files: Mapping[str, ShardFile],
+    landed: Mapping[str, Landed],
+    outcomes: Sequence[Outcome],
+    robots: HostTableStore,
+) -> None:
+    moment = now(session)
+    digests = [outcome.sha256 for outcome in outcomes if outcome.sha256 is not None]
+    known = _blob_ids(session, digests)
+    clash = known.keys() & landed.keys()
+    if clash:
+        raise _Stored(clash)
+    gone = _taken_down(session, digests)
+    if gone & landed.keys():
+        raise _Stored(gone)
+    ids = {**known, **_add_shards(session, job, files, landed, moment)}
+    rows = [_row(outcome, landed, ids, gone, moment) for outcome in outcomes]
+    if rows:
+        session.execute(update(Asset), rows)
+    decisions = [row for outcome in outcomes if (row := decision_row(outcome, moment)) is not None]
+    if decisions:
+        session.execute(insert(Decision), decisions)
+    _forgive_hosts(session, outcomes)
+    robots.write(session)
+
+
+def _row(
+    outcome: Outcome, landed: Mapping[str, Landed], ids: Mapping[str, int], gone: set[str], moment: float
+) -> dict[str, Any]:
+    digest = outcome.sha256
+    if digest is None:
+        return error_row(outcome, moment)
+    if digest in gone:
+        error = ItemError(ErrorClass.TAKEN_DOWN, "these bytes were taken down before")
+        return error_row(replace(outcome, error=error), moment)
+    ours = digest in landed and landed[digest].key == outcome.key
+    return stored_row(outcome, "stored" if ours else "duplicate", ids[digest], moment)
+
+
+def _blob_ids(session: Session, digests: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for start in range(0, len(digests), CHUNK):
+        rows = session.execute(select(Blob.sha256, Blob.id).where(Blob.sha256.in_(digests[start : start + CHUNK])))
+        found.update((digest, blob_id) for digest, blob_id in rows)
+    return found
+
+
+def _taken_down(session: Session, digests: Sequence[str]) -> set[str]:
+    if session.scalar(select(Tombstone.id).where(Tombstone.kind == "sha256").limit(1)) is None:
+        return set()
+    found: set[str] = set()
+    for start in range(0, len(digests), CHUNK):
+        part = digests[start : start + CHUNK]
+        found |= set(
+            session.scalars(select(Tombstone.value).where(Tombstone.kind == "sha256", Tombstone.value.in_(part)))
+        )
+    return found
+
+
+def _add_shards(
+    session: Session, job: Job, files: Mapping[str, ShardFile], landed: Mapping[str, Landed], moment: float
+) -> dict[str, int]:
+    """Rows of the shards and of their blobs; the blobs' ids by SHA-256."""
+    shards = {
+        medium: Shard(
+            kind="landing",
+            medium=medium,
+            path=job.study.relative(file.path),
+            count=file.count,
+            bytes=file.bytes,
+            sha256=file.sha256,
+            freed=False,
+            created=moment,
+        )
+        for medium, file in files.items()
+    }
+    session.add_all(shards.values())
+    session.flush()
+    rows = [_blob(item, shards[item.medium].id) for item in landed.values()]
+    if not rows:
+        return {}
+    return {digest: blob_id for digest, blob_id in session.execute(insert(Blob).returning(Blob.sha256, Blob.id), rows)}
+
+
+def _blob(item: Landed, shard_id: int) -> dict[str, Any]:
+    return {
+        "sha256": item.sha256,
+        "fetched_bytes": item.fetched_bytes,
+        "medium": item.medium,
+        "mime": item.mime,
+        "shard_id": shard_id,
+        "key": item.key,
+        "offset": item.offset,
+        "length": item.length,
+        "stored_sha256": item.stored_sha256,
+        "width": item.width,
+        "height": item.height,
+        "duration": item.duration,
+        "fps": item.fps,
+        "frames": item.frames,
+        "phash": item.phash,
+        "phash_quality": item.phash_quality,
+    }
+
+
+def _forgive_hosts(session: Session, outcomes: Sequence[Outcome]) -> None:
+    """A host that gave something has ended its streak of 429."""
+    sites = {outcome.asset.host for outcome in outcomes if outcome.sha256 is not None}
+    if sites:
+        session.execute(update(Host).where(Host.name.in_(sites), Host.streak_429 > 0).values(streak_429=0))
+
+
+def _without(
+    files: Mapping[str, ShardFile], landed: Mapping[str, Landed], digests: set[str], suffix: str
+) -> tuple[dict[str, ShardFile], dict[str, Landed]]:
+    """The shards and their contents without some bytes: written anew, the old ones deleted."""
+    kept = {digest: item for digest, item in landed.items() if digest not in digests}
+    dropped = {item.medium for digest, item in landed.items() if digest in digests}
+    made = {medium: file for medium, file in files.items() if medium not in dropped}
+    for medium in dropped:
+        old = files[medium]
+        items = [item for item in kept.values() if item.medium == medium]
+        if items:
+            with ShardWriter(old.path.parent, old.name + suffix) as writer:
+                for item in items:
+                    data = read_bytes(old.path, item.offset, item.length)
+                    (member,) = writer.write(item.key, {FIELDS[medium]: data})
+                    kept[item.sha256] = replace(item, offset=member.offset)
+                made[medium] = writer.close()
+        _delete([old])
+    return made, kept
+
+
+def _delete(files: Iterable[ShardFile]) -> None:
+    for file in files:
+        file.path.unlink(missing_ok=True)
+        index_path(file.path).unlink(missing_ok=True)
+
+
+def _delete_unrecorded(job: Job, files: Iterable[ShardFile]) -> None:
+    """Deletes our shards, but not those that a commit recorded whose answer was lost on the way."""
+    for file in files:
+        if not _is_recorded(job, job.study.relative(file.path)):
+            _delete([file])
+
+
+def _is_recorded(job: Job, path: str) -> bool:
+    return job.database.read(lambda session: session.scalar(select(Shard.id).where(Shard.path == path))) is not None

@@ -1,0 +1,76 @@
+"""The bytes of one asset: from the web, through every check of the guarded client, or from the user's own folder."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from db.models import Asset
+from omnisrc.crawl.landing import head_check
+from omnisrc.crawl.outcome import Fetched
+from omnisrc.crawl.settings import CrawlSettings
+from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.web.client import AGENT, Answer, Client
+from omnisrc.web.download import HEAD_BYTES, Body, BodyLimits, check_opt_out, read_body
+from omnisrc.web.robots import Robots
+
+MEMORY_BYTES = 2 * 2**20
+
+
+class Retriever:
+    """Fetches assets; large bodies go through files whose path begins with `spill`."""
+
+    def __init__(
+        self, client: Client, robots: Robots, settings: CrawlSettings, spill: Path, local_root: Path | None
+    ) -> None:
+        self._client = client
+        self._robots = robots
+        self._settings = settings
+        self._spill = spill
+        self._local_root = local_root
+
+    async def retrieve(self, asset: Asset, heard: dict[str, Answer]) -> tuple[Body, Fetched]:
+        """The body and where it came from at last.
+
+        The final answer is noted in `heard["answer"]` before its body is read, so that a failure can be told by its
+        site and status. Raises ItemError.
+        """
+        if asset.url.startswith("file:"):
+            return self._local(asset), Fetched()
+        limits = self._limits(asset.kind)
+        deadline_s = self._settings.image_deadline_s if asset.kind == "image" else self._settings.video_deadline_s
+        async with self._client.get(asset.url, robots=self._robots, deadline_s=deadline_s) as answer:
+            heard["answer"] = answer
+            answer.raise_for_status()
+            check_opt_out(answer, AGENT)
+            body = await read_body(answer, limits)
+        return body, Fetched(str(answer.target), answer.status)
+
+    def _limits(self, kind: str) -> BodyLimits:
+        settings = self._settings
+        return BodyLimits(
+            max_bytes=settings.max_image_bytes if kind == "image" else settings.max_video_bytes,
+            min_speed=settings.min_speed,
+            memory_bytes=MEMORY_BYTES,
+            folder=self._spill.parent,
+            prefix=self._spill.name,
+            check_head=head_check(kind),
+        )
+
+    def _local(self, asset: Asset) -> Body:
+        """A file under the folder that the user named, and no other."""
+        path = Path(unquote(urlsplit(asset.url).path)).resolve()
+        if self._local_root is None or asset.provider != "folder" or not path.is_relative_to(self._local_root):
+            raise ItemError(ErrorClass.BAD_URL, "a file outside providers.folder.path")
+        limits = self._limits(asset.kind)
+        try:
+            if path.stat().st_size > limits.max_bytes:
+                raise ItemError(ErrorClass.TOO_LARGE, f"{path.stat().st_size} bytes")
+            data = path.read_bytes()
+        except OSError as error:
+            raise ItemError(ErrorClass.BAD_URL, f"{path}: {error.strerror}") from error
+        if not data:
+            raise ItemError(ErrorClass.EMPTY, "no bytes")
+        head_check(asset.kind)(data[:HEAD_BYTES])
+        return Body(data, len(data), hashlib.sha256(data).hexdigest())

@@ -1,0 +1,93 @@
+"""Settings of the crawl and of the providers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class HostSettings:
+    """What differs for one host; what is not set is as for all."""
+
+    rate: float | None = None
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True)
+class CrawlSettings:
+    """How the web is asked, and how much of it. Sizes are in bytes, times in seconds."""
+
+    contact: str = ""  # who a server's owner can write to (URL or e-mail); part of the User-Agent
+    allow_hosts: tuple[str, ...] = ()  # HOST:PORT that may be private addresses
+    host_rate: float = 4.0  # requests a second to one host, over all workers; 0: as fast as it answers
+    host_concurrency: int = 2  # requests at a time to one host, over all workers
+    hosts: dict[str, HostSettings] = field(default_factory=dict)  # HOST or HOST:PORT -> what differs there
+
+    images_per_class: int = 100
+    videos_per_class: int = 20
+    min_side: int = 128  # images and videos with a shorter side are refused
+    max_image_bytes: int = 32 * 2**20
+    max_video_bytes: int = 128 * 2**20
+
+    connect_s: float = 10.0
+    idle_s: float = 15.0  # silence in the middle of an answer
+    image_deadline_s: float = 30.0
+    video_deadline_s: float = 180.0
+    min_speed: float = 4096.0  # bytes a second, over a whole body that takes longer than 5 s
+    longest_wait_s: float = 600.0  # a crawl ends, and says so, when nothing can be fetched sooner than this
+
+    concurrency: int = 128  # items at a time in one worker, over all hosts
+    drains: int = 0  # fetch jobs at a time, each with its share of every host; 0: engine.io_workers
+    drain_s: float = 20.0  # one fetch job takes new items for so long,
+    drain_bytes: int = 64 * 2**20  # or until it has stored so much
+
+    def __post_init__(self) -> None:
+        if self.host_concurrency < 1 or self.concurrency < 1:
+            raise ValueError("host_concurrency and concurrency are at least 1")
+        if self.host_rate < 0:
+            raise ValueError("host_rate is at least 0 (0: no pacing)")
+        if min(self.images_per_class, self.videos_per_class, self.min_side) < 0:
+            raise ValueError("images_per_class, videos_per_class and min_side are at least 0")
+
+    def per_class(self, kind: str) -> int:
+        """How many stored assets of a kind a class should get."""
+        return self.images_per_class if kind == "image" else self.videos_per_class
+
+    def host(self, site: str) -> HostSettings:
+        """What is set for `host:port`; an entry without a port counts for every port."""
+        named = self.hosts.get(site) or self.hosts.get(site.rpartition(":")[0]) or HostSettings()
+        rate = self.host_rate if named.rate is None else named.rate
+        return HostSettings(rate, self.host_concurrency if named.concurrency is None else named.concurrency)
+
+
+@dataclass(frozen=True)
+class CommonsSettings:
+    """Wikimedia Commons, or another MediaWiki with the same search."""
+
+    endpoint: str = "https://commons.wikimedia.org/w/api.php"
+
+
+@dataclass(frozen=True)
+class TableSettings:
+    """Tables of URLs: CSV, TSV, JSON lines or Parquet."""
+
+    path: str = ""  # a file, or a pattern such as urls/*.csv
+    columns: dict[str, str] = field(default_factory=dict)  # our name (url, class, text, ...) -> the table's column
+    kind: Literal["image", "video", ""] = ""  # what the URLs are; empty: by a column `kind`, else by each URL's suffix
+
+
+@dataclass(frozen=True)
+class FolderSettings:
+    """A folder of media with one subfolder a class."""
+
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class ProviderSettings:
+    """The providers, each with its own settings."""
+
+    commons: CommonsSettings = field(default_factory=CommonsSettings)
+    table: TableSettings = field(default_factory=TableSettings)
+    folder: FolderSettings = field(default_factory=FolderSettings)

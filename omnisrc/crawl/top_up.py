@@ -1,0 +1,135 @@
+"""Keeps a crawl going: adds discover jobs for classes that lack something, and fetch jobs while assets wait.
+
+Called again and again while the engine runs; what it adds follows from the tables alone, so a crawl that was killed
+goes on where it was, and two crawls at once add nothing twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from db import frontier, ledger
+from db.models import Job, Query, QueryPage
+from omnisrc.crawl.jobs import DISCOVER, FETCH, STAGES, add_discover, add_fetch, read_subject
+from omnisrc.crawl.queries import OpenQuery, Scope, in_hand, open_queries, shares
+from omnisrc.errors import ErrorClass, WorldError
+
+NETWORK = tuple(error.value for error in (ErrorClass.DNS, ErrorClass.CONNECT, ErrorClass.TIMEOUT, ErrorClass.TLS))
+ENOUGH_FAILURES = 3
+
+
+class TopUp:
+    """One crawl's needs, as the engine's `top_up`.
+
+    Args:
+        overrides: the `--set` of the command, which its jobs run under.
+        drains: fetch jobs at a time.
+        longest_wait_s: the crawl ends when no asset can be fetched sooner than this; `waits_s` says how long then.
+    """
+
+    def __init__(self, scope: Scope, *, overrides: Sequence[str], drains: int, longest_wait_s: float) -> None:
+        self._scope = scope
+        self._overrides = tuple(overrides)
+        self._drains = drains
+        self._longest_wait_s = longest_wait_s
+        self._started = 0.0
+        self._first_fetch = 0
+        self._ask_at = 0.0
+        self.waits_s: float | None = None
+
+    def start(self, session: Session) -> None:
+        """Forgets the failures of earlier runs: running the command again is to try again."""
+        self._started = ledger.now(session)
+        fresh = {"state": "waiting", "attempts": 0, "not_before": 0.0, "error": None, "error_detail": None}
+        session.execute(update(Job).where(Job.stage == DISCOVER, Job.state.in_(["waiting", "failed"])).values(**fresh))
+        session.execute(
+            update(Job)
+            .where(Job.stage.in_(STAGES), Job.state == "waiting")
+            .values(overrides=list(self._overrides), not_before=0.0)
+        )
+        self._first_fetch = (session.scalar(select(func.max(Job.id))) or 0) + 1
+
+    def __call__(self, session: Session) -> bool:
+        """Adds what is needed now; True while more may come. Raises WorldError where going on makes no sense."""
+        self._check_failures(session)
+        asking = self._ask_more(session)
+        fetching = self._fetch_more(session)
+        return asking or fetching
+
+    def was_answered(self, session: Session) -> bool:
+        """Whether any query got an answer since `start`."""
+        return session.scalar(select(QueryPage.id).where(QueryPage.asked >= self._started).limit(1)) is not None
+
+    def _ask_more(self, session: Session) -> bool:
+        if time.monotonic() < self._ask_at:
+            return ledger.open_jobs(session, [DISCOVER]) > 0
+        began = time.monotonic()
+        queries = open_queries(session, self._scope)
+        jobs = self._jobs(session)
+        failed = {query_id for query_id, state in jobs.items() if state == "failed"}
+        busy = frozenset(query_id for query_id, state in jobs.items() if state in ledger.OPEN)
+        able = [query for query in queries if query.id not in failed]
+        asked = shares(able, in_hand(session, self._scope), self._scope.per_class, busy)
+        for query, more in asked:
+            self._ask(session, query, more)
+        self._ask_at = time.monotonic() + 20 * (time.monotonic() - began)
+        return bool(asked or busy)
+
+    def _jobs(self, session: Session) -> dict[int, str]:
+        """State of the newest discover job of each query that is not done."""
+        rows = session.execute(
+            select(Job.subject, Job.state).where(Job.stage == DISCOVER, Job.state != "done").order_by(Job.id)
+        )
+        return {read_subject(subject)[0]: state for subject, state in rows}
+
+    def _ask(self, session: Session, query: OpenQuery, more: int) -> None:
+        session.execute(update(Query).where(Query.id == query.id).values(wanted=query.finds + more))
+        add_discover(session, query.id, query.pages, self._overrides)
+
+    def _fetch_more(self, session: Session) -> bool:
+        wait_s = frontier.next_wait(session)
+        self.waits_s = None
+        if wait_s is None:
+            return False
+        running = ledger.open_jobs(session, [FETCH])
+        if wait_s > self._longest_wait_s and not running:
+            self.waits_s = wait_s
+            return False
+        if wait_s <= 0:
+            add_fetch(session, self._drains, self._overrides)
+        return True
+
+    def _check_failures(self, session: Session) -> None:
+        failed = session.execute(
+            select(Job.error, Job.error_detail)
+            .where(Job.stage == FETCH, Job.state == "failed", Job.id >= self._first_fetch)
+            .order_by(Job.id.desc())
+        ).first()
+        if failed is not None:
+            raise WorldError(
+                f"Fetching failed again and again ({failed[0]}: {failed[1]}); mend that and run the same command again."
+            )
+        self._check_network(session)
+
+    def _check_network(self, session: Session) -> None:
+        """Ends the crawl where every call failed for want of a network."""
+        if self.was_answered(session):
+            return
+        tried = session.execute(
+            select(Job.subject, Job.error, Job.error_detail)
+            .where(Job.stage == DISCOVER, Job.state.in_(["waiting", "failed"]), Job.attempts > 0)
+            .order_by(Job.id)
+            .limit(ENOUGH_FAILURES)
+        ).all()
+        open_jobs = ledger.open_jobs(session, [DISCOVER])
+        enough = len(tried) >= ENOUGH_FAILURES or (len(tried) > 0 and open_jobs <= len(tried))
+        if enough and all(job.error in NETWORK for job in tried):
+            provider = session.scalar(select(Query.provider).where(Query.id == read_subject(tried[0].subject)[0]))
+            raise WorldError(
+                f"The network is not there: {provider} could not be reached ({tried[0].error}: "
+                f"{tried[0].error_detail}); run the same command again to go on."
+            )

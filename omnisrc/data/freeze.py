@@ -1,0 +1,220 @@
+"""From the catalogue to a manifest: what the study holds now, frozen for one run or one evaluation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+from sqlalchemy import Result, case, func, select
+from sqlalchemy.orm import Session
+
+from db import models
+from omnisrc.config import near
+from omnisrc.data.catalogue import class_names, find_class_list, target_state
+from omnisrc.data.manifest import DEFAULTS, SCHEMA, Manifest, manifest_of
+from omnisrc.errors import UserError
+from omnisrc.study import Study
+
+KIND = {"web-image": "image", "web-clip": "clip"}
+NO_DERIVATIVES = re.compile(r"(^|[^a-z])nd([^a-z]|$)|no.?deriv", re.IGNORECASE)
+
+Columns = dict[str, Sequence[Any]]
+
+
+def build_manifest(study: Study, sources: Sequence[str], selection: str | None = None) -> Manifest:
+    """What a run on `sources` trains on and is validated on: train of each, val of the target; never test.
+
+    Args:
+        selection: its name; None: the newest.
+
+    Raises:
+        UserError: the target or the selection is missing, not finished, or not checked against val and test; or their
+            class lists differ. The sentence names the command that helps.
+    """
+    return study.database().read(lambda session: _build(session, sources, selection))
+
+
+def target_manifest(study: Study, split: str, class_list_sha256: str | None = None) -> Manifest:
+    """One split of the target, labelled by the class list given (or the only one that the target has).
+
+    Raises:
+        UserError: there is no such split.
+    """
+
+    def read(session: Session) -> Manifest:
+        named = find_class_list(session, class_list_sha256) if class_list_sha256 else None
+        there = _target_list(session, named)
+        rows = _target_rows(session, there.id, (split,))
+        if not rows["sample"]:
+            splits = _splits(session, there.id)
+            raise UserError(
+                f"The target has no {split} split (its splits: {', '.join(splits) or 'none'}); add one with"
+                " `omnisrc target add`, or name another with --split."
+            )
+        return _manifest(session, [rows], there, {})
+
+    return study.database().read(read)
+
+
+def _build(session: Session, sources: Sequence[str], selection: str | None) -> Manifest:
+    web = [source for source in sources if source in KIND]
+    chosen = _selection(session, selection) if web else None
+    named = session.get(models.ClassList, chosen.class_list_id) if chosen else None
+    has_target = session.scalar(select(models.TargetItem.id).limit(1)) is not None
+    parts: list[Columns] = []
+    facts: dict[str, Any] = {}
+    class_list = named
+    if has_target or "target" in sources or class_list is None:
+        class_list = _target_list(session, named)
+        parts.append(_target_rows(session, class_list.id, ("val",)))
+    if "target" in sources:
+        parts.append(_target_rows(session, class_list.id, ("train",)))
+        if not parts[-1]["sample"]:
+            raise UserError("The target has no train split; add clips to train on with `omnisrc target add`.")
+    if chosen is not None:
+        parts += [_web_rows(session, chosen, source) for source in web]
+        facts = _facts(session, chosen, web)
+    return _manifest(session, parts, class_list, facts)
+
+
+def _manifest(
+    session: Session, parts: Sequence[Columns], class_list: models.ClassList, facts: dict[str, Any]
+) -> Manifest:
+    columns = {name: list(chain.from_iterable(part[name] for part in parts)) for name in SCHEMA.names}
+    classes = tuple(class_names(session, class_list.id))
+    return manifest_of(columns, classes, class_list.name, class_list.sha256, facts)
+
+
+def _columns(result: Result[Any], **fixed: Any) -> Columns:
+    """A query's rows as columns of the manifest; NULL and what the query does not name are the defaults."""
+    names, lines = list(result.keys()), result.all()
+    found: Columns = {name: [value] * len(lines) for name, value in {**DEFAULTS, **fixed}.items()}
+    for at, name in enumerate(names):
+        default = DEFAULTS.get(name)
+        found[name] = [default if line[at] is None else line[at] for line in lines]
+    return found
+
+
+def _target_list(session: Session, wanted: models.ClassList | None) -> models.ClassList:
+    """The class list of the target: `wanted`, which it must have, or the only one there is."""
+    found = session.scalars(select(models.TargetItem.class_list_id).distinct()).all()
+    lists = [row for row in (session.get(models.ClassList, key) for key in sorted(found)) if row is not None]
+    if not lists:
+        raise UserError("There is no target data set; add one with `omnisrc target add PATH --classes NAME`.")
+    if wanted is None:
+        if len(lists) > 1:
+            names = ", ".join(row.name for row in lists)
+            raise UserError(f"The target has several class lists ({names}); keep each in a --workspace of its own.")
+        return lists[0]
+    if all(row.id != wanted.id for row in lists):
+        raise UserError(
+            f"The class list {wanted.name} is not the target's ({', '.join(row.name for row in lists)}); use one class"
+            " list for the target, the web data and the checkpoint."
+        )
+    return wanted
+
+
+def _splits(session: Session, class_list_id: int) -> list[str]:
+    item = models.TargetItem
+    query = select(item.split).where(item.class_list_id == class_list_id, item.state == "stored").distinct()
+    return sorted(session.scalars(query))
+
+
+def _target_rows(session: Session, class_list_id: int, splits: Sequence[str]) -> Columns:
+    item, shard = models.TargetItem, models.Shard
+    in_place = item.shard_id.is_(None)  # what lies in a shard was cut out already
+    query = (
+        select(
+            item.id.label("sample"), item.split, item.label.label("label"),
+            func.coalesce(shard.path, item.path).label("path"), item.key, item.medium, item.frames, item.duration,
+            case((in_place, 0), else_=item.offset).label("offset"),
+            case((in_place, -1), else_=item.length).label("length"),
+            case((in_place, item.start), else_=0.0).label("start"),
+            case((in_place, item.end), else_=0.0).label("end"),
+        )
+        .outerjoin(shard, shard.id == item.shard_id)
+        .where(item.class_list_id == class_list_id, item.state == "stored", item.split.in_(splits))
+        .order_by(item.id)
+    )  # fmt: skip
+    return _columns(session.execute(query), source="target")
+
+
+def _selection(session: Session, name: str | None) -> models.Selection:
+    table = models.Selection
+    query = select(table).order_by(table.id.desc())
+    chosen = session.scalars(query.where(table.name == name) if name else query).first()
+    if chosen is None:
+        names = list(session.scalars(select(table.name).distinct()))
+        if name and names:
+            raise UserError(f"There is no selection {name!r}.{near(name, names)}")
+        raise UserError(
+            "There is no selection of web data to mix; make one with `omnisrc crawl --classes NAME` and then"
+            " `omnisrc filter --teacher NAME` (or train on the target alone with --mix target)."
+        )
+    if not chosen.decontaminated:
+        raise UserError(
+            f"The selection {chosen.name} was not compared with the target's val and test, so its scores could not be"
+            " trusted; run `omnisrc filter --redo select` with the target in place."
+        )
+    compared_with = (chosen.counts.get("target") or {}).get("state")
+    if compared_with is not None and compared_with != target_state(session):
+        raise UserError(
+            f"The target's val or test changed after the selection {chosen.name} was compared with them; run"
+            " `omnisrc filter --redo select`."
+        )
+    if not chosen.packed:
+        raise UserError(f"The selection {chosen.name} is not packed; run the same `omnisrc filter` again to finish it.")
+    return chosen
+
+
+def _web_rows(session: Session, chosen: models.Selection, source: str) -> Columns:
+    member, sample, shard = models.SelectionMember, models.Sample, models.Shard
+    query = (
+        select(
+            member.sample_id.label("sample"), member.label.label("label"), shard.path, member.key, member.offset,
+            member.length, member.frames, member.duration,
+        )
+        .join(sample, sample.id == member.sample_id)
+        .join(shard, shard.id == member.shard_id)
+        .where(member.selection_id == chosen.id, member.reason.is_(None), sample.kind == KIND[source])
+        .order_by(member.sample_id)
+    )  # fmt: skip
+    medium = "image" if source == "web-image" else "video"
+    return _columns(session.execute(query), source=source, split="train", medium=medium)
+
+
+def _facts(session: Session, chosen: models.Selection, web: Sequence[str]) -> dict[str, Any]:
+    """Where the web samples came from: the selection, and what is to be said of their licences."""
+    member, sample, asset = models.SelectionMember, models.Sample, models.Asset
+    query = (
+        select(asset.license, func.count(member.id.distinct()))
+        .select_from(member)
+        .join(sample, sample.id == member.sample_id)
+        .join(asset, asset.blob_id == sample.blob_id)
+        .where(
+            member.selection_id == chosen.id, member.reason.is_(None), asset.state == "stored",
+            sample.kind.in_([KIND[source] for source in web]),
+        )
+        .group_by(asset.license)
+    )  # fmt: skip
+    licences = {licence or "unknown": int(count) for licence, count in session.execute(query)}
+    return {
+        "selection": chosen.name,
+        "selection_id": chosen.id,
+        "licences": dict(sorted(licences.items())),
+        "warnings": [*map(str, chosen.warnings or []), *licence_warnings(licences)],
+    }
+
+
+def licence_warnings(licences: dict[str, int]) -> list[str]:
+    """A sentence for the samples without a known licence, and one for those that allow no derivatives."""
+    unknown = sum(count for name, count in licences.items() if name.strip().lower() in ("", "unknown", "none"))
+    closed = sum(count for name, count in licences.items() if NO_DERIVATIVES.search(name))
+    warnings = []
+    if unknown:
+        warnings.append(f"{unknown} web samples have no known licence.")
+    if closed:
+        warnings.append(f"{closed} web samples have a licence that allows no derivatives.")
+    return warnings

@@ -1,0 +1,17 @@
+"""Settings of the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How work is run on one machine."""
+
+    io_workers: int = 1  # processes that ask the web; each fetches many items at once
+    cpu_workers: int = 0  # processes for segment and pack; 0: one a core, at most 4
+    gpu_workers: int = 1  # processes that hold a teacher
+    lease_s: float = 60.0  # a worker that is silent for so long has lost its job
+    broker: str = ""  # Celery broker URL; empty: OMNISRC_BROKER_URL, else redis://127.0.0.1:6379/0
+    attempts: int = 3  # runs of a job that end in an error before it is given up

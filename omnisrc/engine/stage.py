@@ -1,0 +1,87 @@
+"""What a stage function is given: one job, held under a lease, and the ways to end it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy.orm import Session
+
+from db import ledger
+from db.session import Database
+from omnisrc.study import Study
+
+T = TypeVar("T")
+
+
+class PutBack(Exception):
+    """Put the job back without blame, to be taken again after `delay_s` seconds."""
+
+    def __init__(self, delay_s: float = 1.0) -> None:
+        super().__init__(f"again in {delay_s} s")
+        self.delay_s = delay_s
+
+
+@dataclass
+class Job:
+    """One job in the hands of a worker.
+
+    A stage function builds its files under names that hold `token`, then calls `commit` once. When that raises
+    `LeaseLost` the function deletes what it made and lets the exception pass.
+    """
+
+    study: Study
+    lease: ledger.Lease
+    database: Database
+    stopping: Callable[[], bool] = lambda: False
+    result: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def stage(self) -> str:
+        return self.lease.stage
+
+    @property
+    def subject(self) -> str:
+        return self.lease.subject
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return self.lease.params
+
+    @property
+    def token(self) -> str:
+        return self.lease.token
+
+    @property
+    def strikes(self) -> dict[str, int]:
+        """Workers that died on an item, by item; `MAX_STRIKES` of them set it aside."""
+        return self.lease.strikes
+
+    def set_aside(self, item: str) -> bool:
+        """Whether the item killed so many workers that it must not be touched again."""
+        return self.lease.strikes.get(item, 0) >= ledger.MAX_STRIKES
+
+    def give_way(self) -> None:
+        """Puts the job back when the worker was asked to stop; to be called between items."""
+        if self.stopping():
+            raise PutBack(0.0)
+
+    def journal(self, item: str | None) -> None:
+        """Notes the item that is about to be worked on; None when there is none."""
+        ledger.journal(self.database, self.lease, item)
+
+    def commit(self, write: Callable[[Session], T], result: Mapping[str, Any] | None = None) -> T:
+        """Runs `write` in the one transaction that also marks this job done.
+
+        Raises:
+            LeaseLost: the job was taken away; nothing was written.
+        """
+
+        def both(session: Session) -> T:
+            ledger.check(session, self.lease)
+            answer = write(session)
+            ledger.finish(session, self.lease, result if result is not None else self.result)
+            return answer
+
+        return self.database.write(both)

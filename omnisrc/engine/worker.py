@@ -1,0 +1,48 @@
+"""A worker process of the local engine: `python -m omnisrc.engine.worker`. It ends when its parent does."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from omnisrc.engine.work import work_once
+from omnisrc.study import Study
+
+IDLE_S = 0.2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--workspace", type=Path, required=True)
+    parser.add_argument("--stages", required=True)
+    parser.add_argument("--log", type=Path)
+    parser.add_argument("--set", action="append", default=[])
+    options = parser.parse_args()
+    logging.basicConfig(
+        filename=options.log, level=logging.INFO, format=f"%(asctime)s {os.getpid()} %(levelname)s %(message)s"
+    )
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the parent tells us what to do
+    threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
+    study = Study.open(options.workspace, options.set)
+    stages = options.stages.split(",")
+    while not stop.is_set():
+        if not work_once(study, stages, stop.is_set):
+            time.sleep(IDLE_S)
+
+
+def _watch_parent(stop: threading.Event) -> None:
+    """The parent holds the other end of our standard input: when it dies, however it dies, we read its end."""
+    sys.stdin.buffer.read()
+    stop.set()
+
+
+if __name__ == "__main__":
+    main()

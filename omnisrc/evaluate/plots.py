@@ -1,0 +1,58 @@
+"""Plots of a score: the confusion matrix, and the accuracy of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+NAMED = 60  # classes that have room for their names
+COUNTED = 25  # classes whose cells have room for their counts
+
+
+def plot_confusion(matrix: NDArray[np.int64], classes: Sequence[str], path: Path) -> None:
+    """Rows are the true class; a cell's shade is its share of the row."""
+    count = len(classes)
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = float(np.clip(0.32 * count + 2.5, 5, 16))
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    axes.set(xlabel="predicted class", ylabel="true class")
+    if count <= NAMED:
+        axes.set_xticks(range(count), [_short(name) for name in classes], rotation=90, fontsize=7)
+        axes.set_yticks(range(count), [_short(name) for name in classes], fontsize=7)
+    if count <= COUNTED:
+        for true, predicted in np.argwhere(matrix):
+            shade = "white" if share[true, predicted] > 0.55 else "black"
+            axes.text(predicted, true, str(matrix[true, predicted]), ha="center", va="center", fontsize=7, color=shade)
+    _save(figure, path)
+
+
+def plot_per_class(recall: NDArray[np.float64], classes: Sequence[str], path: Path) -> None:
+    """Accuracy of each class, the worst first; where there are many, the NAMED worst."""
+    scored = [at for at in np.argsort(recall, kind="stable") if not np.isnan(recall[at])]
+    shown = scored[:NAMED]
+    figure = Figure(figsize=(7, max(2.0, 0.2 * len(shown) + 1.2)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.barh(range(len(shown)), recall[shown], color="#3b6ea5")
+    axes.set_yticks(range(len(shown)), [_short(classes[at]) for at in shown], fontsize=7)
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 1), xlabel="accuracy" + (f", the {NAMED} worst of {len(scored)}" if len(scored) > NAMED else ""))
+    if len(scored):
+        axes.axvline(float(np.mean(recall[scored])), color="black", linewidth=0.8, linestyle="--")
+    _save(figure, path)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 28 else name[:27] + "…"
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,66 @@
+"""`omnisrc eval`: score what a study has trained, and write it down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from db import models
+from db.ledger import now
+from omnisrc.data.catalogue import find_class_list
+from omnisrc.data.freeze import target_manifest
+from omnisrc.data.manifest import Manifest
+from omnisrc.errors import UserError
+from omnisrc.evaluate.evaluation import evaluate
+from omnisrc.evaluate.settings import EvalSettings
+from omnisrc.models import read_meta
+from omnisrc.study import Study
+
+
+def evaluate_checkpoint(
+    study: Study,
+    checkpoint: Path,
+    split: str,
+    folder: Path,
+    name: str,
+    *,
+    report: Callable[[int, int], None] = lambda done, count: None,
+) -> dict[str, Any]:
+    """Scores a checkpoint on a split of the target into `folder`, and keeps the figures in the table `run`.
+
+    Args:
+        name: under which the catalogue keeps it.
+
+    Raises:
+        UserError: no such file or split, or another class list.
+    """
+    if not checkpoint.is_file():
+        raise UserError(f"There is no checkpoint {checkpoint}; name a file, or a run with --run.")
+    rows = target_manifest(study, split, read_meta(checkpoint).get("class_list_sha256"))
+    settings = study.section(EvalSettings)
+    started = study.database().read(now)
+    figures = evaluate(checkpoint, rows, study.root, settings, folder, report=report)
+    figures = {"split": split, **figures, "folder": str(folder)}
+    study.database().write(lambda session: _book(session, name, started, rows, figures))
+    return figures
+
+
+def _book(session: Session, name: str, started: float, rows: Manifest, figures: dict[str, Any]) -> None:
+    class_list = find_class_list(session, rows.class_list_sha256)
+    said = ("split", "checkpoint", "checkpoint_sha256", "model", "protocol", "folder")
+    kept = ("top1", "top5", "mean_class_accuracy", "samples", "unreadable", "expected")
+    row = models.Run(
+        kind="eval",
+        name=name,
+        state="done",
+        class_list_id=class_list.id if class_list else None,
+        manifest_sha256=figures["manifest_sha256"],
+        config={key: figures[key] for key in said},
+        metrics={key: figures[key] for key in kept},
+        started=started,
+        finished=now(session),
+    )
+    session.add(row)

@@ -1,0 +1,184 @@
+"""Teachers: from a name or a file to a network that may judge this study, and what it is shown."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db.insert import insert_missing
+from db.models import Teacher
+from omnisrc.classes import ClassList, load_class_list, names_sha256
+from omnisrc.errors import UserError
+from omnisrc.filter.settings import FilterSettings
+from omnisrc.models.released import RELEASED, find_weights
+from omnisrc.study import Study
+
+if TYPE_CHECKING:
+    from omnisrc.models import CheckpointReport, Recogniser
+
+CROP = 224
+SHORT_SIDE_TO_CROP = 8 / 7  # 256 for a crop of 224
+
+
+@dataclass(frozen=True)
+class TeacherInput:
+    """What a teacher is shown of a sample: `views` of `clip_len` frames, `frame_interval` apart, evenly spaced, each
+    brought to `short_side` and cut to the middle `crop_size` square. Of a still it is shown one view."""
+
+    dims: str  # 2d | 3d
+    views: int
+    clip_len: int
+    frame_interval: int
+    crop_size: int
+    short_side: int
+    target_fps: float = 0.0  # 0: frames as they come
+
+
+@dataclass(frozen=True)
+class TeacherFile:
+    """Weights that may judge. `fingerprint` is over them, over what they are shown and what for: `judge`, or `embed`
+    where embeddings of single frames are compared."""
+
+    name: str
+    path: Path
+    weights_sha256: str
+    input: TeacherInput
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    purpose: str = "judge"
+
+    @property
+    def fingerprint(self) -> str:
+        text = json.dumps([self.weights_sha256, asdict(self.input), self.purpose], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def find_teacher(study: Study, given: str) -> Path:
+    """The weights that `--teacher` means: a run of this workspace, a file, or a released network in models/.
+
+    Raises:
+        UserError: there is none; the sentence says which command makes it or which file to put where.
+    """
+    run = study.runs / given
+    if len(Path(given).parts) == 1 and run.is_dir():
+        for name in ("best.safetensors", "last.safetensors"):
+            if (run / name).is_file():
+                return run / name
+        raise UserError(f"The run {given} has no weights yet; let it train on with `omnisrc train --name {given}`.")
+    return find_weights(given, study.models)
+
+
+def open_teacher(study: Study, given: str, settings: FilterSettings) -> TeacherFile:
+    """Reads a teacher to the end, so that what is wrong with it is said before any work begins.
+
+    Raises:
+        UserError: no such weights, damaged ones, or ones that are no recogniser.
+    """
+    path = find_teacher(study, given).resolve()
+    model, report = load_teacher(path)
+    meta = {**_released_meta(path), **report.meta}
+    name = path.parent.name if path.parent.parent == study.runs else path.stem
+    return TeacherFile(name, path, report.sha256, _input_of(model, meta, settings), meta)
+
+
+@lru_cache(maxsize=2)
+def load_teacher(path: Path) -> tuple[Recogniser, CheckpointReport]:
+    """The network in a file. Kept, because one worker judges many shards with it."""
+    from omnisrc.models import load_model
+
+    return load_model(path)
+
+
+def load_planned(params: Mapping[str, Any]) -> Recogniser:
+    """The network of a job's `path`, if its weights are those that the job was made for (`weights_sha256`).
+
+    Raises:
+        UserError: they are others now.
+    """
+    path = Path(params["path"])
+    model, report = load_teacher(path)
+    if report.sha256 != params["weights_sha256"]:
+        load_teacher.cache_clear()
+        model, report = load_teacher(path)
+    if report.sha256 != params["weights_sha256"]:
+        raise UserError(f"The weights {path} have changed since this work was planned; run `omnisrc filter` again.")
+    return model
+
+
+def _released_meta(path: Path) -> dict[str, Any]:
+    for known in RELEASED:
+        if path.name == known.file:
+            return {"class_list": known.class_list, "licence": known.licence, "source": known.url,
+                    "sampling": known.sampling._asdict()}  # fmt: skip
+    return {}
+
+
+def _input_of(model: Recogniser, meta: Mapping[str, Any], settings: FilterSettings) -> TeacherInput:
+    sampling = meta.get("sampling") or {}
+    spec = model.input
+    crop = settings.crop_size or int(sampling.get("crop_size") or CROP)
+    trained = int(sampling.get("crop_size") or 0), int(sampling.get("short_side") or 0)
+    ratio = trained[1] / trained[0] if all(trained) else SHORT_SIDE_TO_CROP
+    flat = spec.dims == "2d"
+    return TeacherInput(
+        dims=spec.dims,
+        views=settings.segments if flat else settings.clips,
+        clip_len=1 if flat else int(sampling.get("clip_len") or spec.clip_len),
+        frame_interval=1 if flat else int(sampling.get("frame_interval") or spec.frame_interval),
+        crop_size=crop,
+        short_side=max(crop, round(crop * ratio)),
+        target_fps=float(sampling.get("target_fps") or 0.0),
+    )
+
+
+def check_classes(teacher: TeacherFile, study_list: ClassList) -> str | None:
+    """A warning where the teacher's file does not say what its classes are.
+
+    Raises:
+        UserError: its classes are not the study's.
+    """
+    count = teacher.meta.get("num_classes")
+    named = _class_list_sha256(teacher.meta)
+    theirs = str(teacher.meta.get("class_list") or f"{count} classes")
+    if (named is not None and named != study_list.sha256) or count != len(study_list):
+        raise UserError(
+            f"The teacher {teacher.name} knows {theirs} ({count} classes) and the study is about {study_list.name}"
+            f" ({len(study_list)}), which needs a mapping that there is not yet; train a teacher on the study's own"
+            " classes with `omnisrc train --mix target`."
+        )
+    if named is None:
+        return f"The file of teacher {teacher.name} does not name its {count} classes; they are taken as the study's."
+    return None
+
+
+def _class_list_sha256(meta: Mapping[str, Any]) -> str | None:
+    if meta.get("class_list_sha256"):
+        return str(meta["class_list_sha256"])
+    if meta.get("classes"):
+        return names_sha256(map(str, meta["classes"]))
+    if meta.get("class_list"):
+        try:
+            return load_class_list(str(meta["class_list"])).sha256
+        except UserError:
+            return None
+    return None
+
+
+def record_teacher(session: Session, teacher: TeacherFile, warning: str | None = None) -> int:
+    """The id of the teacher's row; `warning` goes into every selection that it judges for."""
+    kept = ("model", "num_classes", "class_list", "class_list_sha256", "licence", "source")
+    meta = {key: teacher.meta[key] for key in kept if teacher.meta.get(key) is not None}
+    meta |= {"path": str(teacher.path), "weights_sha256": teacher.weights_sha256, "input": asdict(teacher.input)}
+    meta |= {"warning": warning} if warning else {}
+    insert_missing(session, Teacher, [{"name": teacher.name, "fingerprint": teacher.fingerprint, "meta": meta}])
+    found = session.scalars(select(Teacher).where(Teacher.fingerprint == teacher.fingerprint)).one()
+    found.name, found.meta = teacher.name, meta  # the same weights may have moved
+    session.flush()
+    return found.id

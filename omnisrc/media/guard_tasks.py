@@ -1,0 +1,59 @@
+"""What a guard process can be asked to do: each task takes a source and parameters, and gives a header and buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from omnisrc.media.clips import clip_frames
+from omnisrc.media.encode import cut_clip
+from omnisrc.media.image import land_image
+from omnisrc.media.probe import probe_video
+from omnisrc.media.sampling import SampleFrames
+from omnisrc.media.shots import segment_video
+from omnisrc.media.source import Source, read_source
+from omnisrc.media.wire import Buffer
+
+Answer = tuple[dict[str, Any], list[Buffer]]
+
+
+def land_image_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """`image.land_image`: its fields, then the JPEG and the hash."""
+    fields = asdict(land_image(read_source(source), **params))
+    return fields, [fields.pop("data"), fields.pop("phash")]
+
+
+def probe_video_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """`probe.probe_video`: its fields."""
+    return asdict(probe_video(source, **params)), []
+
+
+def segment_video_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """`shots.segment_video`: the video's facts and windows, then the hashes, their windows, times and qualities."""
+    found = segment_video(source, **params)
+    meta = {"info": asdict(found.info), "windows": found.windows}
+    return meta, [found.hashes, found.window, found.seconds, found.quality]
+
+
+def clip_frames_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """`clips.clip_frames`: for each window the frames and their numbers."""
+    sampling = SampleFrames(**params["sampling"])
+    others = {name: value for name, value in params.items() if name not in ("sampling", "windows")}
+    clips = clip_frames(source, params["windows"], sampling, **others)
+    return {}, [array for clip in clips for array in (clip.frames, clip.indices)]
+
+
+def cut_clip_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """`encode.cut_clip`: its fields, then the MP4."""
+    fields = asdict(cut_clip(source, **params))
+    return fields, [fields.pop("data")]
+
+
+TASKS: dict[str, Callable[[Source, Mapping[str, Any]], Answer]] = {
+    "land_image": land_image_task,
+    "probe_video": probe_video_task,
+    "segment_video": segment_video_task,
+    "clip_frames": clip_frames_task,
+    "cut_clip": cut_clip_task,
+}

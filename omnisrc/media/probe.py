@@ -1,0 +1,108 @@
+"""What a video is: its size as shown, its length, its rate; found by reading it, not by believing its header."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.media.container import ISO_FORMATS, Packets, decoding, open_container
+from omnisrc.media.decode import FrameDecoder
+from omnisrc.media.source import Source, read_head, source_size
+
+RIFF_SLACK = 2048
+"""Bytes by which writers of AVI get their own size wrong without anything missing."""
+CODEC_NAMES = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """A video as it is shown: `width` and `height` upright, `duration` in seconds, `fps` the mean rate.
+
+    `rotation` is how far its frames must be turned counter-clockwise (0, 90, 180, 270); `vfr`: its rate varies.
+    """
+
+    width: int
+    height: int
+    duration: float
+    fps: float
+    frames: int
+    codec: str
+    rotation: int
+    pix_fmt: str
+    vfr: bool
+
+
+def probe_video(source: Source) -> VideoInfo:
+    """Read a video's packets and decode its first frame.
+
+    Errors: EMPTY, NOT_MEDIA (no video, sound alone), DECODE (does not open, holds no frame that decodes, or breaks
+    off before its end), BOMB (pixels), STORAGE.
+    """
+    size = source_size(source)
+    with open_container(source) as (container, stream), decoding():
+        decoder = FrameDecoder(container, stream, size)
+        refuse_cut_off(container, stream, decoder.packets, size, read_head(source))
+        [(_, frame)] = decoder.decode([0])
+        return describe(stream, decoder.packets, decoder.pts, frame)
+
+
+def describe(stream: Any, packets: Packets, pts: npt.NDArray[np.int64], first: Any) -> VideoInfo:
+    """The facts of a video from its frames' times (N,) in ticks and its first frame."""
+    base = float(stream.time_base)
+    steps = np.diff(pts) * base
+    exact = int(pts[-1] - pts[0]) * stream.time_base
+    span, fps = float(exact), float(len(steps) / exact if exact > 0 else stream.average_rate or 25)
+    duration = (packets.end - int(pts[0])) * base if packets.timed else 0.0
+    rotation = round(first.rotation / 90) * 90 % 360
+    width, height = (first.height, first.width) if rotation % 180 else (first.width, first.height)
+    name = stream.codec_context.name
+    return VideoInfo(
+        width=width,
+        height=height,
+        duration=max(duration, span + 1 / fps if duration <= span else 0.0),
+        fps=fps,
+        frames=len(pts),
+        codec=CODEC_NAMES.get(name, name),
+        rotation=rotation,
+        pix_fmt=first.format.name,
+        vfr=varies(steps),
+    )
+
+
+def varies(steps: npt.NDArray[np.float64]) -> bool:
+    """Whether the seconds between frames differ by more than the rounding of containers to milliseconds explains."""
+    if len(steps) < 2:
+        return False
+    usual = float(np.median(steps))
+    return bool(np.abs(steps - usual).max() > max(0.25 * usual, 0.0015))
+
+
+def refuse_cut_off(container: Any, stream: Any, packets: Packets, size: int, head: bytes) -> None:
+    """`ItemError(DECODE)` for a file that ends before what its header or index promises."""
+    least_size = 0
+    if container.format.name in ISO_FORMATS:
+        least_size = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
+    elif head.startswith(b"RIFF") and head[4:8] != b"\xff\xff\xff\xff":
+        least_size = int.from_bytes(head[4:8], "little") - RIFF_SLACK
+    if least_size > size:
+        raise ItemError(ErrorClass.DECODE, f"cut off: {size} bytes of at least {least_size}")
+    if not packets.timed or container.duration is None:
+        return
+    promised = container.duration / 1e6
+    found = float((packets.end - int(packets.pts.min())) * stream.time_base)
+    least = promised - max(0.1 * promised, 0.25)  # headers round, and count the last frame in or not
+    if found < least and end_of_streams(container) < least:
+        raise ItemError(ErrorClass.DECODE, f"cut off: {found:.1f} s of {promised:.1f} s")
+
+
+def end_of_streams(container: Any) -> float:
+    """Seconds from the first to the last packet of any stream: sound may go on after the picture."""
+    container.seek(0)
+    times = [
+        float(packet.dts * packet.time_base) for packet in container.demux() if packet.dts is not None and packet.size
+    ]
+    return max(times) - min(times) if times else 0.0

@@ -1,0 +1,198 @@
+"""Opens a weights file, safetensors or PyTorch's, and never runs code that it holds."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import pickle
+import re
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from omnisrc.errors import UserError, WorldError
+
+METADATA_KEY = "omnisrc"
+"""The one key of the safetensors metadata: the writer orders several at random, and the file's hash would not hold."""
+
+
+class Discarded:
+    """Stands in for what training leaves beside weights: takes any content, keeps nothing."""
+
+    def __new__(cls, *args: object, **fields: object) -> Discarded:
+        return super().__new__(cls)
+
+    def __setstate__(self, state: object) -> None:
+        return None
+
+
+DISCARDED = (
+    "mmengine.logging.history_buffer.HistoryBuffer",
+    "numpy.core.multiarray._reconstruct",
+    "numpy._core.multiarray._reconstruct",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+    "numpy.ndarray",
+    "numpy.dtype",
+    "argparse.Namespace",
+)
+"""Names that honest checkpoints hold besides tensors and plain values (logs, arguments); read as `Discarded`."""
+
+NESTED = ("state_dict", "model_state", "model_state_dict", "model")
+"""Where trainers put the weights: MMAction2, PySlowFast and PyTorchVideo, others."""
+
+WRAPPERS = ("module.", "_orig_mod.", "model.")
+"""Prefixes that DataParallel, torch.compile and Lightning put before every name."""
+
+LOADING = threading.Lock()
+
+NAMED_HASH = re.compile(r"-([0-9a-f]{8})\.(?:pth|pt|pyth)$")
+DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A file as it is: tensors by the file's names, wrappers taken off, and what stood beside them."""
+
+    path: Path
+    sha256: str
+    state: dict[str, torch.Tensor]
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    own_meta: Mapping[str, Any] | None = None
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of the file's bytes, in hex."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def open_contents(path: Path) -> Contents:
+    """Reads the whole file on the CPU. Raises UserError for anything that is not a sound, code-free weights file."""
+    head = _head(path)
+    sha256 = fingerprint(path)
+    _check_named_hash(path, sha256)
+    if _is_safetensors(path, head):
+        return _open_safetensors(path, sha256)
+    if head.startswith((b"PK\x03\x04", b"\x80")):
+        return _open_torch(path, sha256)
+    raise UserError(f"{path} is not a weights file: expected .safetensors, or a PyTorch .pth, .pt or .pyth")
+
+
+def own_metadata(path: Path) -> Mapping[str, Any] | None:
+    """What `save_weights` wrote beside the tensors, from the header alone; None if this is not such a file."""
+    if not _is_safetensors(path, _head(path)):
+        return None
+    with _sound(path), safetensors.safe_open(str(path), "pt") as file:
+        text = (file.metadata() or {}).get(METADATA_KEY)
+        meta = None if text is None else json.loads(text)
+    return meta if isinstance(meta, dict) else None
+
+
+def _head(path: Path) -> bytes:
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: give the weights file itself")
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not head:
+        raise UserError(f"weights file {path} is empty: fetch or copy it again")
+    return head
+
+
+def _unreadable(path: Path, error: OSError) -> UserError | WorldError:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return UserError(f"there is no weights file {path}: check the path")
+    return WorldError(f"weights file {path} could not be read: {error.strerror or error}")
+
+
+def _check_named_hash(path: Path, sha256: str) -> None:
+    """MMAction2 and torchvision end a file's name with the first 8 digits of its SHA-256."""
+    named = NAMED_HASH.search(path.name)
+    if named is None or DATE.fullmatch(named[1]) or sha256.startswith(named[1]):
+        return
+    raise UserError(
+        f"weights file {path} should have a SHA-256 that begins with {named[1]} by its name, but it begins with "
+        f"{sha256[:8]}: fetch it again, or rename it if that is not a hash"
+    )
+
+
+def _is_safetensors(path: Path, head: bytes) -> bool:
+    return path.suffix == ".safetensors" or head[8:9] == b"{"
+
+
+@contextmanager
+def _sound(path: Path) -> Iterator[None]:
+    """Turns whatever a reader throws over damaged bytes into one sentence; readers throw nearly everything."""
+    try:
+        yield
+    except Exception as error:
+        # PyTorch's zip reader says EINVAL of a file that ends early; the disk does not.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise _unreadable(path, error) from error
+        refused = _refused_code(error)
+        if refused is None:
+            raise UserError(f"weights file {path} is cut short, damaged or no such file: fetch it again") from error
+        raise UserError(
+            f"weights file {path} holds pickled code ({refused}) and is refused: ask for a plain state_dict or a "
+            ".safetensors file"
+        ) from None
+
+
+def _refused_code(error: Exception) -> str | None:
+    """What the weights-only reader would not do, if that is why it stopped."""
+    text = str(error)
+    if "TorchScript" in text:
+        return "a TorchScript program"
+    if not isinstance(error, pickle.UnpicklingError):
+        return None
+    named = re.search(r"GLOBAL (\S+)", text)
+    if named:
+        return named[1]
+    called = re.search(r"(?:unrecognized function|but got) (<[^>]*>)", text)
+    return called[1] if called else None
+
+
+def _open_safetensors(path: Path, sha256: str) -> Contents:
+    with _sound(path):
+        state = safetensors.torch.load_file(str(path))
+    return Contents(path, sha256, _unwrapped(state), own_meta=own_metadata(path))
+
+
+def _open_torch(path: Path, sha256: str) -> Contents:
+    stand_ins: list[Any] = [(Discarded, name) for name in DISCARDED]
+    # The list of allowed names is the process's own: who leaves first would take it from the other.
+    with LOADING, _sound(path), torch.serialization.safe_globals(stand_ins), warnings.catch_warnings(action="ignore"):
+        loaded = torch.load(str(path), map_location="cpu", weights_only=True)
+    if not isinstance(loaded, Mapping):
+        raise UserError(f"weights file {path} holds a {type(loaded).__name__}, not a state_dict")
+    nested = next((loaded[key] for key in NESTED if isinstance(loaded.get(key), Mapping)), None)
+    beside = {} if nested is None else {str(k): v for k, v in loaded.items() if v is not nested}
+    state = _unwrapped(loaded if nested is None else nested)
+    if not state:
+        raise UserError(f"weights file {path} holds no tensors: it is not a state_dict")
+    return Contents(path, sha256, state, beside)
+
+
+def _unwrapped(state: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
+    tensors = {str(key): value.detach() for key, value in state.items() if isinstance(value, torch.Tensor)}
+    while tensors:
+        wrapper = next((w for w in WRAPPERS if all(key.startswith(w) for key in tensors)), None)
+        if wrapper is None:
+            break
+        tensors = {key.removeprefix(wrapper): value for key, value in tensors.items()}
+    return tensors

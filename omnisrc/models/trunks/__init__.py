@@ -1,0 +1,1 @@
+"""Networks that turn clips into feature maps, one file a family of shapes."""

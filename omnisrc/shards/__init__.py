@@ -1,0 +1,1 @@
+"""Tars of samples with an index beside each: write, read, verify."""

@@ -1,0 +1,64 @@
+"""Figures of a classification: from scores (N, classes) and labels (N,), larger scores better."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.floating]
+Labels = NDArray[np.integer]
+
+
+def ranking(scores: Scores, k: int) -> NDArray[np.int64]:
+    """The k best classes of each row, best first: (N, k). Of equal scores the lowest class comes first."""
+    best: NDArray[np.int64] = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return best
+
+
+def top_k(scores: Scores, labels: Labels, k: int = 1) -> float:
+    """The share of rows whose label is among the k best; NaN of none."""
+    if len(labels) == 0:
+        return float("nan")
+    return float((ranking(scores, k) == np.asarray(labels)[:, None]).any(axis=1).mean())
+
+
+def confusion(predicted: Labels, labels: Labels, classes: int) -> NDArray[np.int64]:
+    """(classes, classes): rows are the true class, columns the predicted one."""
+    cells = np.asarray(labels, dtype=np.int64) * classes + np.asarray(predicted, dtype=np.int64)
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+def class_recall(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The share of each class's rows that were predicted as it: (classes,), NaN for a class without rows."""
+    rows = matrix.sum(axis=1)
+    recall = np.full(len(matrix), np.nan)
+    np.divide(np.diag(matrix), rows, out=recall, where=rows > 0)
+    return recall
+
+
+def mean_class_accuracy(matrix: NDArray[np.int64], over: str = "labelled") -> float:
+    """The mean recall over classes.
+
+    Args:
+        over: `labelled`: the classes that have rows. `seen`: those and the ones that were predicted, at 0 where they
+            have no rows; this is how MMAction2 counts.
+    """
+    recall = class_recall(matrix)
+    if over == "labelled":
+        counted = recall[~np.isnan(recall)]
+    else:
+        counted = np.nan_to_num(recall[(matrix.sum(axis=0) > 0) | (matrix.sum(axis=1) > 0)])
+    return float(counted.mean()) if len(counted) else float("nan")
+
+
+def pair_confusion(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How often two classes are taken for each other: s_ij = (n_ij + n_ji) / (n_ij + n_ji + n_ii + n_jj).
+
+    The measure of OmniSource's error analysis; 0 on the diagonal and for pairs without rows.
+    """
+    between = (matrix + matrix.T).astype(np.float64)
+    right = np.diag(matrix)
+    total = between + right[:, None] + right[None, :]
+    share = np.divide(between, total, out=np.zeros_like(between), where=total > 0)
+    np.fill_diagonal(share, 0.0)
+    return share

@@ -1,0 +1,117 @@
+"""From a manifest and settings to what the loader mixes and what val is scored on."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from omnisrc.data.manifest import Manifest
+from omnisrc.data.mix import Source, View
+from omnisrc.data.plan import SourcePlan
+from omnisrc.data.pseudo_clips import Warp
+from omnisrc.data.samples import FrameCache, SampleReader, SampleTable
+from omnisrc.errors import UserError
+from omnisrc.evaluate.protocols import Sampling, validation_protocol
+from omnisrc.evaluate.scoring import Scorer
+from omnisrc.models import InputSpec
+from omnisrc.train.settings import TrainSettings, batch_sizes
+
+VAL_SHARE = 4  # a quarter of the memory for decoded frames is val's
+
+
+def resolve(settings: TrainSettings, spec: InputSpec, mix: dict[str, float], manifest: Manifest) -> TrainSettings:
+    """The settings with everything filled in that they leave to the model or the data.
+
+    Steps in an epoch come from the manifest, so they are the same on every rank.
+    """
+    first = next(iter(mix))
+    steps = settings.steps
+    if not steps:
+        rows = len(manifest.rows(source=first, split="train"))
+        steps = max(1, round(settings.epochs * rows / settings.batch_size))
+    return dataclasses.replace(
+        settings,
+        clip_len=settings.clip_len or spec.clip_len,
+        frame_interval=settings.frame_interval or spec.frame_interval,
+        num_segments=settings.num_segments or spec.num_segments,
+        short_side=settings.short_side or round(settings.crop_size * 8 / 7),
+        steps=steps,
+        eval_every=settings.eval_every or max(1, steps // 10),
+    )
+
+
+def sampling_of(settings: TrainSettings, spec: InputSpec) -> Sampling:
+    """What a checkpoint says of the student's input; `settings` are resolved."""
+    return Sampling(
+        dims=spec.dims,
+        clip_len=settings.clip_len,
+        frame_interval=settings.frame_interval,
+        num_segments=settings.num_segments,
+        crop_size=settings.crop_size,
+        short_side=settings.short_side,
+        target_fps=settings.target_fps,
+    )
+
+
+def view_of(settings: TrainSettings) -> View:
+    """How a sample becomes frames; `settings` are resolved."""
+    try:
+        warp = Warp.of(settings.warp.mean, settings.warp.covariance) if settings.image_clips == "warp" else None
+    except ValueError as error:
+        raise UserError(f"The settings train.warp do not fit: {error}.") from error
+    return View(
+        clip_len=settings.clip_len,
+        frame_interval=settings.frame_interval,
+        num_segments=settings.num_segments,
+        size=settings.crop_size,
+        crop=settings.crop,
+        area=settings.crop_area,
+        share=settings.crop_size / settings.short_side,
+        target_fps=settings.target_fps or None,
+        images=settings.image_clips,
+        warp=warp,
+    )
+
+
+def training_sources(
+    manifest: Manifest, root: Path, settings: TrainSettings, mix: dict[str, float], seed: int, cache_bytes: int
+) -> list[Source]:
+    """The sources of the mix, in its order.
+
+    Raises:
+        UserError: one has no samples.
+    """
+    view, cache = view_of(settings), FrameCache(cache_bytes)
+    sources = []
+    for name, batch in batch_sizes(settings.batch_size, mix).items():
+        rows = manifest.rows(source=name, split="train")
+        if not len(rows):
+            raise UserError(f"The manifest has no sample of the source {name}; leave it out of --mix.")
+        table = SampleTable.of(rows, root)
+        power = settings.target_class_power if name == "target" else settings.class_power
+        plan = SourcePlan(seed, name, table.labels, table.shards, batch, settings.shard_window, power)
+        medium: Literal["image", "video"] = "video" if table.videos.any() else "image"
+        sources.append(Source(name, medium, plan, SampleReader(table, settings.short_side, cache, name), view))
+    return sources
+
+
+def validation_scorer(
+    manifest: Manifest, root: Path, sampling: Sampling, settings: TrainSettings, amp: bool, workers: int,
+    rank: int, world: int,
+) -> Scorer | None:  # fmt: skip
+    """Scores the target's val split as training goes; None where there is none."""
+    rows = manifest.rows(source="target", split="val")
+    if not len(rows):
+        return None
+    return Scorer(
+        SampleReader(SampleTable.of(rows, root), sampling.short_side),
+        validation_protocol(sampling),
+        batch=settings.batch_size,
+        views=2 * settings.batch_size,
+        workers=workers,
+        amp=amp,
+        rank=rank,
+        world=world,
+        keep_bytes=(settings.cache_mb << 20) // VAL_SHARE,
+    )

@@ -1,0 +1,205 @@
+"""The guarded client: one GET, its redirects followed by hand with every hop checked, within its site's gate."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from multidict import CIMultiDictProxy
+
+from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.web.addresses import AllowedHosts, is_public
+from omnisrc.web.connector import guarded_connector
+from omnisrc.web.failures import CAUGHT, body_failure, request_failure, status_failure
+from omnisrc.web.hosts import Gate
+from omnisrc.web.retry_after import parse_retry_after
+from omnisrc.web.urls import WebUrl, parse_url
+
+AGENT = "omnisrc"
+"""Our product token, by which robots.txt and X-Robots-Tag may address us."""
+
+MAX_REDIRECTS = 5
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+SMALL_BODY = 65536
+LINGER_S, LINGER_AFTER_TIMEOUT_S = 0.1, 1.5
+
+
+def user_agent(version: str, contact: str) -> str:
+    """`omnisrc/1.2 (+contact)`, as robot policies ask for."""
+    return f"{AGENT}/{version} ({'+' + contact if contact else 'research crawler; no contact given'})"
+
+
+class RobotsCheck(Protocol):
+    """Raises ItemError(ROBOTS) where the site's robots.txt forbids the URL."""
+
+    async def check(self, target: WebUrl) -> None: ...
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Limits in time of one GET with all its redirects, the waits for a gate left out."""
+
+    connect_s: float = 10.0
+    idle_s: float = 15.0
+    deadline_s: float = 60.0
+
+
+@dataclass
+class Answer:
+    """The head of a final answer; the body is still to be read."""
+
+    target: WebUrl
+    response: aiohttp.ClientResponse
+
+    @property
+    def status(self) -> int:
+        return self.response.status
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        return self.response.headers
+
+    @property
+    def retry_after(self) -> float | None:
+        return parse_retry_after(self.headers.get("Retry-After"), server_date=self.headers.get("Date"))
+
+    def raise_for_status(self) -> None:
+        """Raises ItemError for every status but 200."""
+        failure = status_failure(self.status, self.retry_after)
+        if failure is not None:
+            raise failure
+
+
+class Client:
+    """Asks the web for things. Use as an asynchronous context manager; one event loop, many requests at once.
+
+    The environment's proxies, netrc and cookies play no part. Every failure is an ItemError.
+    """
+
+    def __init__(
+        self,
+        agent: str,
+        gate: Gate,
+        *,
+        allow: AllowedHosts | None = None,
+        patience: Patience | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self.agent = agent
+        self.gate = gate
+        self.allow = allow or AllowedHosts()
+        self.patience = patience or Patience()
+        self._resolver = resolver
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        patience = self.patience
+        self._session = aiohttp.ClientSession(
+            connector=guarded_connector(self.allow, self._resolver),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": self.agent, "Accept-Encoding": "identity"},
+            timeout=aiohttp.ClientTimeout(total=None, connect=patience.connect_s, sock_read=patience.idle_s),
+            auto_decompress=False,
+            trust_env=False,
+            read_bufsize=2**18,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._session is not None
+        await self._session.close()
+
+    def vet(self, target: WebUrl) -> None:
+        """Refuses a literal address before any name is looked up. Raises ItemError(REFUSED_ADDRESS)."""
+        if target.address is None or is_public(target.address) or self.allow.permits(target.host, target.port):
+            return
+        raise ItemError(ErrorClass.REFUSED_ADDRESS, f"{target.host} is not a public address")
+
+    @asynccontextmanager
+    async def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        robots: RobotsCheck | None = None,
+        deadline_s: float | None = None,
+    ) -> AsyncIterator[Answer]:
+        """The final answer to a GET, inside the gate of the site that gave it.
+
+        Raises ItemError: BAD_URL, REFUSED_ADDRESS, ROBOTS, REDIRECT (a loop, too many, or to nowhere), DNS, CONNECT,
+        TLS, TIMEOUT. What the block raises while it reads the body comes out as TIMEOUT or TRUNCATED.
+        """
+        target = parse_url(url)
+        seen = {str(target)}
+        left = deadline_s or self.patience.deadline_s
+        while True:
+            self.vet(target)
+            if robots is not None:
+                await robots.check(target)
+            async with self.gate.slot(target.site):
+                started = time.monotonic()
+                async with self._asked(target, headers, left) as response:
+                    if response.status != 200:
+                        await _finish(response)
+                    onward = self._onward(target, response)
+                    if onward is None:
+                        yield Answer(target, response)
+                        return
+                left = max(0.1, left - (time.monotonic() - started))
+            if str(onward) in seen or len(seen) > MAX_REDIRECTS:
+                reason = "a loop" if str(onward) in seen else f"more than {MAX_REDIRECTS}"
+                raise ItemError(ErrorClass.REDIRECT, f"{reason}, at {onward}", http_status=response.status)
+            seen.add(str(onward))
+            target = onward
+
+    def _onward(self, target: WebUrl, response: aiohttp.ClientResponse) -> WebUrl | None:
+        """Where a redirect leads, or None for a final answer."""
+        if response.status not in REDIRECTS:
+            return None
+        location = response.headers.get("Location")
+        if not location:
+            raise ItemError(ErrorClass.REDIRECT, "no Location", http_status=response.status)
+        return parse_url(location, target.url)
+
+    @asynccontextmanager
+    async def _asked(
+        self, target: WebUrl, headers: Mapping[str, str] | None, deadline_s: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One request, bounded by the deadline until the block ends; the connection is kept only when it is clean."""
+        assert self._session is not None, "the client is used as a context manager"
+        response = None
+        linger = 0.0
+        try:
+            async with asyncio.timeout(deadline_s):
+                try:
+                    response = await self._session.get(target.url, headers=headers, allow_redirects=False)
+                except CAUGHT as error:
+                    raise request_failure(error) from error
+                try:
+                    yield response
+                except CAUGHT as error:
+                    raise body_failure(error) from error
+        except TimeoutError as error:
+            linger = LINGER_AFTER_TIMEOUT_S
+            raise ItemError(ErrorClass.TIMEOUT, f"not done in {deadline_s:.0f} s") from error
+        except ItemError as error:
+            linger = LINGER_AFTER_TIMEOUT_S if error.error is ErrorClass.TIMEOUT else LINGER_S
+            raise
+        finally:
+            if response is not None and response.connection is not None:
+                response.close()
+                # A server learns of a closed connection at its next write: until then it still serves this request.
+                await asyncio.sleep(linger or LINGER_S)
+
+
+async def _finish(response: aiohttp.ClientResponse) -> None:
+    """Reads a small body that nobody wants, so that the connection can be used again."""
+    if (response.content_length or SMALL_BODY + 1) <= SMALL_BODY:
+        with suppress(*CAUGHT):  # the status says more than a broken error page
+            await response.read()

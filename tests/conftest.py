@@ -1,0 +1,86 @@
+"""Fixtures shared by all tests, and what is deselected where the machine lacks it."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+from sqlalchemy import create_engine, text
+
+from db import schema
+from db.session import Database
+from omnisrc import resources
+from omnisrc.study import Study
+from tests import services
+
+hypothesis.settings.register_profile("no clock", deadline=None)
+hypothesis.settings.load_profile("no clock")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    def cuda() -> bool:
+        import torch
+
+        return torch.cuda.is_available()
+
+    gpu = any("gpu" in item.keywords for item in items) and cuda()
+    lacking = {
+        item
+        for item in items
+        if ("realweb" in item.keywords and not os.environ.get("OMNISRC_REALWEB"))
+        or ("gpu" in item.keywords and not gpu)
+    }
+    if lacking:
+        config.hook.pytest_deselected(items=list(lacking))
+        items[:] = [item for item in items if item not in lacking]
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    with services.postgresql() as (_, url):
+        yield url
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """A new, empty database on the test session's own PostgreSQL."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    admin = create_engine(postgresql_server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"create database {name}"))
+    yield postgresql_server.rpartition("/")[0] + f"/{name}"
+    with admin.connect() as connection:
+        connection.execute(text(f"drop database {name} with (force)"))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database without tables, on SQLite and on PostgreSQL."""
+    url = (
+        f"sqlite:///{tmp_path / 'test.db'}" if request.param == "sqlite" else request.getfixturevalue("postgresql_url")
+    )
+    database = Database(url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def database(empty_database: Database) -> Database:
+    """A database with all tables, on SQLite and on PostgreSQL."""
+    schema.upgrade(empty_database, resources.migrations())
+    return empty_database
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    """An empty study on SQLite."""
+    made = Study.open(tmp_path / "study")
+    made.prepare()
+    schema.upgrade(made.database(), resources.migrations())
+    yield made
+    made.database().dispose()

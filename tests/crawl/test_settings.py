@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from omnisrc.crawl.settings import CrawlSettings, HostSettings, ProviderSettings
+from omnisrc.errors import UserError
+from omnisrc.study import Study
+
+
+def test_the_defaults_are_polite() -> None:
+    settings = CrawlSettings()
+    assert settings.host("upload.wikimedia.org:443") == HostSettings(4.0, 2)
+    assert settings.min_side == 128 and settings.allow_hosts == ()
+
+
+def test_one_hosts_settings_go_before_those_of_all() -> None:
+    settings = CrawlSettings(hosts={"a.example": HostSettings(rate=1.0), "a.example:81": HostSettings(concurrency=9)})
+    assert settings.host("a.example:80") == HostSettings(1.0, 2)
+    assert settings.host("a.example:81") == HostSettings(4.0, 9)
+
+
+def test_they_are_read_from_the_command_line(study: Study) -> None:
+    own = Study.open(
+        study.root,
+        (
+            "crawl.allow_hosts=['127.0.0.1:80']", 'crawl.hosts."a.example".rate=0.5', "crawl.contact=me@example.org",
+            "providers.table.columns.url=address", "providers.commons.endpoint=http://127.0.0.1/w/api.php",
+        ),
+    )  # fmt: skip
+    settings, providers = own.section(CrawlSettings), own.section(ProviderSettings)
+    assert settings.allow_hosts == ("127.0.0.1:80",) and settings.host("a.example:80").rate == 0.5
+    assert providers.table.columns == {"url": "address"} and providers.commons.endpoint.startswith("http://127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["crawl.host_concurrency=0", "crawl.host_rate=-1", "crawl.hosts.a=5", "crawl.min_sid=3", "providers.flickr.key=1"],
+)
+def test_what_does_not_fit_is_refused(study: Study, text: str) -> None:
+    with pytest.raises(UserError):
+        own = Study.open(study.root, (text,))
+        own.section(CrawlSettings)

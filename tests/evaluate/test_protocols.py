@@ -1,0 +1,68 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from omnisrc.evaluate.protocols import Sampling, averaged, evaluation_protocol, validation_protocol
+from omnisrc.evaluate.settings import EvalSettings
+
+TSN = Sampling("2d", 1, 1, 3, 224, 256)
+SLOWONLY = Sampling("3d", 8, 8, 1, 224, 256)
+RNG = np.random.default_rng(0)
+
+
+def test_the_families_customs():
+    tsn, slowonly = (evaluation_protocol(s, EvalSettings()) for s in (TSN, SLOWONLY))
+    assert (tsn.clips, tsn.crops, tsn.average, tsn.size, tsn.views) == (25, 10, "score", 224, 250)
+    assert (slowonly.clips, slowonly.crops, slowonly.average, slowonly.size, slowonly.views) == (10, 3, "prob", 256, 30)
+    assert tsn.name == "25x10-score" and slowonly.name == "10x3-prob"
+
+
+def test_settings_go_before_customs():
+    asked = EvalSettings(clips=2, crops=1, average="score", crop_size=64, short_side=80, sampling="0.x")
+    protocol = evaluation_protocol(SLOWONLY, asked)
+    assert (protocol.clips, protocol.crops, protocol.average, protocol.size) == (2, 1, "score", 64)
+    assert (protocol.short_side, protocol.rule) == (80, "0.x")
+
+
+def test_validation_looks_once_at_what_training_looks_at():
+    assert validation_protocol(TSN).name == "3x1-score" and validation_protocol(SLOWONLY).name == "1x1-prob"
+    assert validation_protocol(SLOWONLY).size == 224
+
+
+def test_both_generations_place_their_clips_by_their_rule():
+    # research/omnisource-mmaction2.md 3.3: starts of 10 clips of 8 x 8 in 300 frames.
+    new, old = (evaluation_protocol(SLOWONLY, EvalSettings(sampling=rule)) for rule in ("1.x", "0.x"))
+    starts = [protocol.sampler(300, RNG).reshape(10, 8)[:, 0].tolist() for protocol in (new, old)]
+    assert starts[0] == [round(k * (300 - 57) / 9) for k in range(10)]
+    assert starts[1] == [int(k * 23.7 + 11.85) for k in range(10)]
+
+
+def test_tsn_takes_the_middles_of_25_parts():
+    frames = evaluation_protocol(TSN, EvalSettings()).sampler(300, RNG)
+    assert frames.tolist() == [math.floor(k * 12 + 6) for k in range(25)]
+
+
+def test_ten_crops_are_five_and_their_mirrors():
+    boxes = evaluation_protocol(TSN, EvalSettings()).boxes(340, 256)
+    assert len(boxes) == 10 and len({box for box, _ in boxes}) == 5
+    assert [mirrored for _, mirrored in boxes] == [False, True] * 5
+    assert {(box.width, box.height) for box, _ in boxes} == {(224, 224)}
+
+
+def test_the_two_averages_by_hand():
+    logits = torch.tensor([[[0.0, 2.0], [1.0, 0.0]]])
+    prob, score = averaged(logits, "prob"), averaged(logits, "score")
+    softmax = [1 / (1 + math.exp(2)), 1 / (1 + math.exp(-1))]
+    assert prob[0, 0].item() == pytest.approx(sum(softmax) / 2)
+    assert score[0, 0].item() == pytest.approx(1 / (1 + math.exp(0.5)))
+    assert torch.allclose(prob.sum(1), torch.ones(1)) and torch.allclose(score.sum(1), torch.ones(1))
+
+
+def test_averages_of_one_view_agree_and_may_differ_in_rank_for_several():
+    one = torch.randn(5, 1, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(averaged(one, "prob"), averaged(one, "score"))
+    sure_and_unsure = torch.tensor([[[9.0, 0.0], [0.0, 3.0], [0.0, 3.0]]])
+    assert averaged(sure_and_unsure, "prob").argmax().item() == 1
+    assert averaged(sure_and_unsure, "score").argmax().item() == 0

@@ -1,0 +1,33 @@
+"""Small networks for the tests of the models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from omnisrc.models import Recogniser, create_model
+
+
+def seasoned(name: str, classes: int = 5, width: int = 4, **args: Any) -> Recogniser:
+    """A network whose tensors all differ: norms have random statistics and gammas, as after training."""
+    model = create_model(name, classes, width=width, **args)
+    with torch.no_grad():
+        for key, value in model.state_dict().items():
+            if key.endswith("running_var"):
+                value.uniform_(0.5, 1.5)
+            elif value.ndim == 1:
+                value.normal_(0.5, 0.2)
+    return model.eval()
+
+
+def same(one: Recogniser, other: Recogniser) -> bool:
+    """Whether two networks hold equal tensors under equal names."""
+    ours, theirs = one.state_dict(), other.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def views(model: Recogniser, batch: int = 2, side: int = 32) -> torch.Tensor:
+    """(batch, 3, 3, T, side, side): frames for a 2-D network, clips of four for a 3-D one."""
+    frames = 1 if model.input.dims == "2d" else 4
+    return torch.randn(batch, 3, 3, frames, side, side)
