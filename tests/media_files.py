@@ -102,7 +102,7 @@ def video_bytes(
     """
     pictures = moving_frames(frames, width, height, seed) if isinstance(frames, int) else list(frames)
     rate = Fraction(fps).limit_denominator(1001)
-    settings = dict(options or {})
+    settings = {"threads": "1", **(options or {})}  # libvpx with several has been seen to wait for itself for ever
     if codec == "libx264":
         settings = {"preset": "veryfast", "crf": "20", **settings}
     elif codec == "libx265":
@@ -200,7 +200,7 @@ def live_webm(frames: int = 30, *, fps: int = 25, seed: int = 0) -> bytes:
 
     pipe = Pipe()
     with av.open(pipe, "w", format="webm", options={"live": "1"}) as out:
-        stream = out.add_stream("libvpx", rate=fps, options={"deadline": "realtime", "cpu-used": "8"})
+        stream = out.add_stream("libvpx", rate=fps, options={"threads": "1", "deadline": "realtime", "cpu-used": "8"})
         stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
         for number, picture in enumerate(moving_frames(frames, 160, 120, seed)):
             frame = av.VideoFrame.from_ndarray(picture, "rgb24")

@@ -1,7 +1,6 @@
 import io
 
 import numpy as np
-import pdqhash
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,13 +44,43 @@ def test_copies_are_near_and_other_pictures_far(seed: int) -> None:
     assert distance(own, pdq(scene(seed + 100))[0]) > 70
 
 
+REFERENCE = (
+    ("18cf68ca8da7e6a9da113b5bbde0acc648d625021735a1b09a5ae4cb24efd3a7", 100),
+    ("9cd39c4ee273f1a531b09cf39c64ca3b01ba71b63e83ec46aa5b1a39e3863312", 100),
+    ("bc3c87c67c1c42c3a13c0f53dd3c8e9fe17c470e70e01ea7c9c1c54b07bc227d", 100),
+    ("760e89f399cc0769f81e45f1e2cc6601913e4fa19ea3f91e49b2f44966c4933e", 100),
+    ("224e35512a2ca6d19ef8ac1d7d912bb3755beaa2e54418aed1c73c4cca3f3459", 100),
+)
+"""What the reference (pdqhash 0.2.8) gives for `scene(0)` to `scene(4)` by its whole path: hash and quality."""
+
+REFERENCE_OF_SMALL = (
+    ("6a3fdce24f862ad551ba73185e424c66a91bb319a1bd0ce7ae4555aa3079a31d", 100),
+    ("9b3b478d846f2875cf8624eca9353d29ff46cad656ca1b133079570a7b105872", 68),
+    ("2836b02abfa1b6c97b90bec1b25976c8750119b7cd26c13e04efc9b7425e2b95", 11),
+)
+"""What it gives for `small(0)` to `small(2)`, whose 64x64 pixels leave its blur nothing to do."""
+
+
+def small(seed: int) -> np.ndarray:
+    """64x64 grey pixels in RGB: 8x8 patches, paler for each seed so that the quality differs, and a little noise."""
+    rng = np.random.default_rng(seed)
+    patches = np.kron(rng.integers(0, 200, (8, 8)), np.ones((8, 8), np.int64)) // 4**seed
+    grey = (20 + patches + rng.integers(0, 3, (64, 64))).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_cheap_path_stays_near_the_reference_hash(seed: int) -> None:
-    rgb = scene(seed)
-    bits, quality = pdqhash.compute(rgb)
-    ours, our_quality = pdq(rgb)
-    assert distance(ours, np.packbits(bits).tobytes()) <= 28
+    want, quality = REFERENCE[seed]
+    ours, our_quality = pdq(scene(seed))
+    assert distance(ours, bytes.fromhex(want)) <= 28
     assert abs(our_quality - quality) <= 5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_the_sampling_down_every_bit_is_the_reference_s(seed: int) -> None:
+    want, quality = REFERENCE_OF_SMALL[seed]
+    assert pdq(small(seed)) == (bytes.fromhex(want), quality)
 
 
 def test_a_flat_picture_has_no_quality() -> None:
