@@ -31,7 +31,7 @@ realweb: $(STAMP)
 	$(BIN)/python bench/realweb.py
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --max-worker-restart 2
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
