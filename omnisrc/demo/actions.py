@@ -145,13 +145,13 @@ ACTIONS: dict[str, Action] = {
 """The class list of the demo, in order."""
 
 MISTAKEN = {
-    "dribbling basketball": "juggling balls",
-    "hammer throwing": "kettlebell swinging",
-    "hula hooping": "rope skipping",
-    "juggling balls": "dribbling basketball",
-    "kettlebell swinging": "hammer throwing",
-    "playing on swing": "kettlebell swinging",
-    "rope skipping": "hula hooping",
-    "rowing boat": "playing on swing",
+    "dribbling basketball": "playing on swing",  # the playground
+    "hammer throwing": "rowing boat",  # the Olympic Games
+    "hula hooping": "juggling balls",  # the circus
+    "juggling balls": "hula hooping",
+    "kettlebell swinging": "rope skipping",  # the gym
+    "playing on swing": "dribbling basketball",
+    "rope skipping": "kettlebell swinging",
+    "rowing boat": "hammer throwing",
 }
-"""What a search service most often returns in an action's stead."""
+"""What a search service most often returns in an action's stead: what shares its tags, not what looks like it."""

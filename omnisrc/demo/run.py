@@ -56,6 +56,7 @@ class Recipe:
                 "nesterov": True,
                 "weight_decay": 5e-4,
                 "threads": 2,
+                "eval_every": 50,
             },
             "eval": {"clips": 2, "crops": 1},
             "filter": {"clips": 2, "contamination_bits": 31},  # drawn pictures are more alike than photographs
