@@ -40,7 +40,10 @@ def pdq(rgb: Rgb) -> tuple[bytes, int]:
 
     PDQ's authors advise not to match images of quality under 50.
     """
-    luma = cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (GRID, GRID), interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    luma: npt.NDArray[np.uint8] = cv2.resize(grey, (GRID, GRID), interpolation=cv2.INTER_AREA).astype(
+        np.uint8, copy=False
+    )
     coefficients = (_COSINES @ luma @ _COSINES.T).ravel()
     median = np.partition(coefficients, HASH_BYTES * 4 - 1)[HASH_BYTES * 4 - 1]
     bits = (coefficients > median)[::-1]  # the reference writes the highest frequency first
