@@ -38,11 +38,15 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of answers, best first. `next` is the cursor of the page after it, None where this was the last."""
+    """One page of answers, best first. `next` is the cursor of the page after it, None where this was the last.
+
+    `pause_s` is for how many seconds the service should be left alone now: it said that nothing is left.
+    """
 
     candidates: list[Candidate]
     next: str | None
     calls: int = 1
+    pause_s: float | None = None
 
 
 class Provider(Protocol):
