@@ -115,3 +115,13 @@ def said(body: object, status: int = 200, **headers: str) -> Callable[[web.Reque
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     text = json.dumps(body)
     return lambda request: web.Response(text=text, status=status, content_type="application/json", headers=named)
+
+
+def parrot(code: int) -> Callable[[web.Request], web.StreamResponse]:
+    """An error that repeats what was sent, as some servers do."""
+
+    def answer(request: web.Request) -> web.StreamResponse:
+        words = f"{request.headers.get('Authorization', '')} {CLIENT_ID} {CLIENT_SECRET}"
+        return web.json_response({"detail": words, "error": words}, status=code)
+
+    return answer

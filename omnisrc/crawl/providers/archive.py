@@ -58,9 +58,10 @@ class Place:
 
 
 class Archive:
-    """The provider `archive`. `page_size` bounds the metadata calls of a page."""
+    """The provider `archive`. `page_size` bounds the metadata calls of a page, of which there is one for each item."""
 
     page_size = 25
+    calls_per_find = 1
     kinds = ("image", "video")
 
     def __init__(self, settings: ProviderSettings, wish: MediaWish, client: Client) -> None:

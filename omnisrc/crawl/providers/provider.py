@@ -50,7 +50,10 @@ class Page:
 
 
 class Provider(Protocol):
-    """A search service, a table or a folder. Its constructor takes (ProviderSettings, MediaWish, Client)."""
+    """A search service, a table or a folder. Its constructor takes (ProviderSettings, MediaWish, Client).
+
+    One that needs calls for each candidate beside those for each page says how many in `calls_per_find`.
+    """
 
     page_size: int
     """The most candidates of one page."""

@@ -10,7 +10,6 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-from aiohttp import web as aioweb
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +21,7 @@ from omnisrc.web.addresses import AllowedHosts
 from omnisrc.web.client import Client
 from omnisrc.web.hosts import HostGate, Pace
 from tests.crawl.fake_commons import status
-from tests.crawl.fake_openverse import CLIENT_ID, CLIENT_SECRET, SEARCH, TOKEN, FakeOpenverse, image, said
+from tests.crawl.fake_openverse import CLIENT_ID, CLIENT_SECRET, SEARCH, TOKEN, FakeOpenverse, image, parrot, said
 from tests.local_web import LocalWeb
 
 QUESTION = Question("brush hair", "image", "brush hair")
@@ -410,13 +409,6 @@ def test_no_secret_is_said_in_any_error_log_or_repr(
     """The servers here repeat what they were sent, as some do."""
     caplog.set_level(logging.DEBUG)
     texts = []
-
-    def parrot(code: int) -> Callable[[aioweb.Request], aioweb.StreamResponse]:
-        def answer(request: aioweb.Request) -> aioweb.StreamResponse:
-            words = f"{request.headers.get('Authorization', '')} {CLIENT_ID} {CLIENT_SECRET}"
-            return aioweb.json_response({"detail": words, "error": words}, status=code)
-
-        return answer
 
     async def work(provider: Openverse) -> None:
         with pytest.raises(ItemError) as caught:
