@@ -150,11 +150,9 @@ class Archive:
         return error.error in PASSING_FAULTS and error.retry_after is None and passing <= MOST_PASSING_FAULTS
 
     async def _candidate(self, kind: str, item: Mapping[str, Any]) -> Candidate | None:
-        """The best file of an item; None where it has none, is withheld, or has no licence that will do."""
+        """The best file of an item; None where it is unknown or withheld, has no file or no licence that will do."""
         identifier = str(item["identifier"])
         data = (await call_json(self._client, f"{self._base}/metadata/{identifier}", {})).data
-        if "error" in data:
-            raise ItemError(ErrorClass.PROVIDER, envelope(data), http_status=200)
         said, files = data.get("metadata"), data.get("files")
         if not isinstance(said, dict) or not isinstance(files, list) or _is_withheld(data, said):
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 _WHOLE = re.compile(r"\d{1,15}")
@@ -21,7 +20,7 @@ def whole(value: object) -> int | None:
 def seconds(value: object) -> float | None:
     """A duration over 0 from `75.2`, `1:15.2` or `0:01:15`; None for everything else."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value) if math.isfinite(value) and 0 < value < 10**9 else None
+        return float(value) if 0 < value < 10**9 else None
     if not isinstance(value, str) or not value.isascii():
         return None
     found = _CLOCK.fullmatch(value.strip())

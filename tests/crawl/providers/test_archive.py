@@ -97,7 +97,8 @@ def test_what_is_asked_holds_words_alone_and_the_settings_wishes(archive: FakeAr
 
 
 def test_images_and_videos_are_asked_for_apart(archive: FakeArchive) -> None:
-    photo = Item("photo", "image", files=[file("a.jpg", format="JPEG", size="9", length="5"), file("b.mp4")])
+    files = [file("a.jpg", format="JPEG", size="9", length="5"), file("b.mp4")]
+    photo = Item("photo", "image", files=files, metadata={"runtime": "5"})
     archive.items["brush hair"].append(photo)
     (found,) = find(archive, IMAGES).candidates
     assert (found.title, found.kind, found.duration) == ("Title of photo", "image", None)
@@ -164,7 +165,9 @@ def test_items_that_have_nothing_to_give_are_left_out(archive: FakeArchive) -> N
 )
 def test_an_identifier_that_leads_elsewhere_is_never_asked_for(archive: FakeArchive, listed: dict) -> None:
     archive.items["brush hair"] = [film(0, listed=listed), film(1)]
-    assert titles(find(archive)) == films(1) and archive.asked == ["film-1"]
+    assert titles(find(archive)) == films(1) and [path for path in archive.served.asked if "scrape" not in path] == [
+        "/metadata/film-1"
+    ]
     archive.moods = [said({"items": [None, "x", {}, film(1).doc]})]
     assert titles(find(archive)) == films(1)
 

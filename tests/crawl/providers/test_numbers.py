@@ -41,6 +41,7 @@ def test_whatever_comes_is_a_number_over_0_or_nothing(value: object) -> None:
     [
         ("640", 640), (640, 640), (640.0, 640), (" 7 ", 7), ("0", None), (0, None), (-3, None), ("-3", None),
         ("640.5", None), (1.5, None), (True, None), (None, None), ("", None), ("9" * 30, None), ("²", None),
+        ("١٢", None),
     ],
 )  # fmt: skip
 def test_a_size_is_a_whole_number_over_0(value: object, expected: int | None) -> None:

@@ -133,7 +133,8 @@ def test_twenty_pages_are_all_that_an_anonymous_search_gives(openverse: FakeOpen
     openverse.found["brush hair"] = [image(n) for n in range(900)]
     for says_pages in (True, False):
         openverse.says_pages, openverse.calls = says_pages, []
-        assert len(titles(every(openverse))) == 400 and len(openverse.calls) == 20
+        pages = every(openverse)
+        assert len(titles(pages)) == 400 and len(openverse.calls) == len(pages) == 20
     assert find(openverse, cursor="400") == Page([], None, calls=0)
 
 
