@@ -87,7 +87,7 @@ def _plan(running: Command, classes: int, wish: Wanted) -> None:
 def _tell(running: Command, classes: int, wish: Wanted) -> None:
     lines = plan(classes, wish.scope(0), wish.providers, running.study.section(CrawlSettings))
     show_plan(running.console, classes, lines)
-    if not running.study.section(CrawlSettings).contact and "commons" in wish.providers:
+    if not running.study.section(CrawlSettings).contact and {"commons", "openverse", "archive"} & set(wish.providers):
         running.console.print(
             "[yellow]Note:[/] robot policies ask for a contact: --set crawl.contact=you@example.org "
             "puts it into the User-Agent."

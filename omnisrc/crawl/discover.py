@@ -61,7 +61,7 @@ def run(job: Job) -> None:
         _heed_pause(job, provider, error)
         raise
     job.commit(
-        lambda session: _record(session, job, settings, ask, page),
+        lambda session: _record(session, job, settings, ask, page, provider.site),
         {"calls": page.calls, "finds": len(page.candidates)},
     )
 
@@ -105,7 +105,7 @@ def _heed_pause(job: Job, provider: Provider, error: ItemError) -> None:
         job.database.write(lambda session: pause_host(session, site, seconds))
 
 
-def _record(session: Session, job: Job, settings: CrawlSettings, ask: Ask, page: Page) -> None:
+def _record(session: Session, job: Job, settings: CrawlSettings, ask: Ask, page: Page, site: str | None) -> None:
     root = folder_root(job.study.section(ProviderSettings)) if ask.provider == "folder" else None
     new = record_finds(
         session,
@@ -132,5 +132,7 @@ def _record(session: Session, job: Job, settings: CrawlSettings, ask: Ask, page:
     overrides = job.study.overrides
     if page.next is not None and query.wanted > ask.first_rank + len(page.candidates):
         add_discover(session, ask.query_id, ask.page + 1, overrides)
+    if page.pause_s and site is not None:
+        pause_host(session, site, page.pause_s)
     if new:
         add_fetch(session, drains(job.study), overrides, job.lease.job_id)

@@ -54,7 +54,8 @@ def _line(classes: int, scope: Scope, name: str, kind: str, provider: Provider, 
     sharing = sum(1 for _, other in scope.pairs if other == kind)
     each = math.ceil(scope.per_class.get(kind, 0) / sharing)
     assets = classes * each
-    calls = classes * math.ceil(each / provider.page_size) if provider.site else 0
+    pages = math.ceil(each / provider.page_size) if provider.site else 0
+    calls = classes * (pages + each * getattr(provider, "calls_per_find", 0))
     host = Limits.of(settings, provider.site or "", None, None)
     return PlanLine(
         provider=name,

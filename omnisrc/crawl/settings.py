@@ -85,9 +85,31 @@ class FolderSettings:
 
 
 @dataclass(frozen=True)
+class OpenverseSettings:
+    """Openverse. What must stay secret is in a file or in the environment, never here."""
+
+    endpoint: str = "https://api.openverse.org/v1/"
+    credentials: str = ""  # a file with client_id and client_secret; else OMNISRC_OPENVERSE_CLIENT_ID and _SECRET
+    license_type: tuple[Literal["all", "all-cc", "commercial", "modification"], ...] = ()  # what all of them allow
+    sources: tuple[str, ...] = ()  # such as flickr, wikimedia; empty: all
+    mature: bool = False  # ask for sensitive images too
+
+
+@dataclass(frozen=True)
+class ArchiveSettings:
+    """The Internet Archive."""
+
+    endpoint: str = "https://archive.org"
+    licenses: Literal["open", "any"] = "open"  # open: only items with a Creative Commons or public-domain licence URL
+    sort: str = "downloads desc"  # the order of results; the cursor search knows no relevance
+
+
+@dataclass(frozen=True)
 class ProviderSettings:
     """The providers, each with its own settings."""
 
     commons: CommonsSettings = field(default_factory=CommonsSettings)
     table: TableSettings = field(default_factory=TableSettings)
     folder: FolderSettings = field(default_factory=FolderSettings)
+    openverse: OpenverseSettings = field(default_factory=OpenverseSettings)
+    archive: ArchiveSettings = field(default_factory=ArchiveSettings)

@@ -1,4 +1,7 @@
-"""The guarded client: one GET, its redirects followed by hand with every hop checked, within its site's gate."""
+"""The guarded client: a GET whose redirects are followed by hand with every hop checked, or a form that is posted.
+
+Every request waits for its site's gate.
+"""
 
 from __future__ import annotations
 
@@ -132,6 +135,7 @@ class Client:
     ) -> AsyncIterator[Answer]:
         """The final answer to a GET, inside the gate of the site that gave it.
 
+        A redirect to another origin goes without the header Authorization.
         Raises ItemError: BAD_URL, REFUSED_ADDRESS, ROBOTS, REDIRECT (a loop, too many, or to nowhere), DNS, CONNECT,
         TLS, TIMEOUT. What the block raises while it reads the body comes out as TIMEOUT or TRUNCATED.
         """
@@ -156,7 +160,25 @@ class Client:
                 reason = "a loop" if str(onward) in seen else f"more than {MAX_REDIRECTS}"
                 raise ItemError(ErrorClass.REDIRECT, f"{reason}, at {onward}", http_status=response.status)
             seen.add(str(onward))
+            if onward.origin != target.origin:
+                headers = {name: text for name, text in (headers or {}).items() if name.lower() != "authorization"}
             target = onward
+
+    @asynccontextmanager
+    async def post(
+        self, url: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Answer]:
+        """The answer to a form. A redirect is an answer too: what a form holds is for the address that was named.
+
+        Raises ItemError as `get` does.
+        """
+        target = parse_url(url)
+        self.vet(target)
+        async with (
+            self.gate.slot(target.site),
+            self._asked(target, headers, self.patience.deadline_s, form) as response,
+        ):
+            yield Answer(target, response)
 
     def _onward(self, target: WebUrl, response: aiohttp.ClientResponse) -> WebUrl | None:
         """Where a redirect leads, or None for a final answer."""
@@ -169,7 +191,11 @@ class Client:
 
     @asynccontextmanager
     async def _asked(
-        self, target: WebUrl, headers: Mapping[str, str] | None, deadline_s: float
+        self,
+        target: WebUrl,
+        headers: Mapping[str, str] | None,
+        deadline_s: float,
+        form: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request, bounded by the deadline until the block ends; the connection is kept only when it is clean."""
         assert self._session is not None, "the client is used as a context manager"
@@ -178,7 +204,13 @@ class Client:
         try:
             async with asyncio.timeout(deadline_s):
                 try:
-                    response = await self._session.get(target.url, headers=headers, allow_redirects=False)
+                    response = await self._session.request(
+                        "GET" if form is None else "POST",
+                        target.url,
+                        headers=headers,
+                        data=form,
+                        allow_redirects=False,
+                    )
                 except CAUGHT as error:
                     raise request_failure(error) from error
                 try:

@@ -18,6 +18,7 @@ from aiohttp import web as aioweb
 from omnisrc.cli import main
 from omnisrc.study import Study
 from tests.crawl.fake_commons import FakeCommons, File
+from tests.crawl.fake_openverse import CLIENT_ID, CLIENT_SECRET, FakeOpenverse, image, parrot
 from tests.crawl.studies import assets
 from tests.crawl.test_fetch import check_shards
 from tests.local_web import LocalWeb
@@ -151,6 +152,32 @@ def test_two_crawls_at_once_store_everything_once(
     assert check_shards(study) == 60
     assert {asset["state"] for asset in assets(study)} == {"stored"} and web.most <= 2
     assert sorted(path for path in web.asked if "upload" in path) == sorted(p for p in web.routes if "upload" in p)
+
+
+def test_credentials_are_used_and_written_nowhere(
+    tmp_path: Path, web: LocalWeb, class_file: Path, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of the two searches is answered with an error that repeats what it was sent."""
+    monkeypatch.setenv("OMNISRC_OPENVERSE_CLIENT_ID", CLIENT_ID)
+    monkeypatch.setenv("OMNISRC_OPENVERSE_CLIENT_SECRET", CLIENT_SECRET)
+    urls = [web.add(f"/upload/{n}", picture(n)) for n in range(4)]
+    found = [image(0, url=url) for url in urls]
+    service = FakeOpenverse(web, {"juggling balls": found, "brush hair": found})
+    service.moods = [parrot(400)]
+    sets = [
+        f"crawl.allow_hosts=['{web.site}']", f"providers.openverse.endpoint={service.endpoint}", "crawl.host_rate=0",
+        "media.guard_processes=1",
+    ]  # fmt: skip
+    arguments = ["--classes", str(class_file), "--provider", "openverse", "--json", "--per-class", "4"]
+    done = run(tmp_path / "study", *arguments, *[part for text in sets for part in ("--set", text)])
+    answer = json.loads(done.stdout)
+    assert answer["assets"] == {"stored": 4} and service.issued == 2
+    assert [(job["error"], job["detail"][:8]) for job in answer["failed_jobs"]] == [("http-4xx", "HTTP 400")]
+    written = [path.read_bytes() for path in (tmp_path / "study").rglob("*") if path.is_file()]
+    assert any(b"HTTP 400" in content for content in written), "the error itself is in the database"
+    for secret in (CLIENT_ID, CLIENT_SECRET, "c0ffee"):
+        assert secret not in done.stdout + done.stderr
+        assert not any(secret.encode() in content for content in written)
 
 
 def test_mistakes_get_a_sentence(tmp_path: Path, class_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from db.models import Asset, Find, Host, Query, QueryPage, Tombstone
 from omnisrc.crawl.queries import Scope
 from omnisrc.study import Study
 from tests.crawl.fake_commons import FakeCommons, File, error, status
+from tests.crawl.fake_openverse import FakeOpenverse, image
 from tests.crawl.studies import assets, crawl_study, hurry, jobs, plan_crawl, states, work
 from tests.local_web import LocalWeb
 
@@ -141,6 +142,26 @@ def test_a_service_that_asks_for_a_pause_is_left_alone_by_all(study: Study, web:
     row = own.database().read(lambda s: s.get(Host, web.site))
     assert row.not_before > row.next_start + 400 and row.streak_429 == 1
     assert {job.state for job in jobs(own, "discover")} == {"waiting"}
+
+
+def test_a_service_with_nothing_left_answers_and_is_then_left_alone(
+    study: Study, web: LocalWeb, class_file: Path
+) -> None:
+    service = FakeOpenverse(web, {"juggling balls": [image(n) for n in range(30)]})
+    service.headers = {"X-RateLimit-Limit-anon_sustained": "200/day", "X-RateLimit-Available-anon_sustained": "0"}
+    own = crawl_study(study, f"providers.openverse.endpoint={service.endpoint}", f"crawl.allow_hosts=['{web.site}']")
+    top_up, _ = plan_crawl(own, class_file, provider="openverse")
+    own.database().write(top_up)
+    work(own, "discover")
+    assert len(service.calls) == 1 and len(assets(own)) == 20, "what it gave is kept"
+    row = own.database().read(lambda s: s.get(Host, web.site))
+    assert 3500 < row.not_before - row.next_start < 3700
+    assert {job.error for job in jobs(own, "discover")} == {None}
+    service.headers = {}
+    for _ in range(3):
+        hurry(own)
+        work(own, "discover")
+    assert len(service.calls) == 3 and len(assets(own)) == 30
 
 
 def test_calls_keep_the_pace_of_their_host(study: Study, web: LocalWeb, class_file: Path) -> None:

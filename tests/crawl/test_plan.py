@@ -32,6 +32,13 @@ def test_providers_of_a_kind_share_what_is_wanted() -> None:
     ]  # fmt: skip
 
 
+def test_calls_that_each_find_takes_count_too() -> None:
+    asked = Asked(page_size=25)
+    asked.calls_per_find = 1
+    (line,) = plan(10, Scope(1, {"archive": ("video",)}, {"video": 60}), {"archive": asked}, CrawlSettings())
+    assert line.calls == 10 * (3 + 60)
+
+
 def test_a_host_without_pacing_is_bound_by_its_concurrency() -> None:
     scope = Scope(1, {"commons": ("image",)}, {"image": 100})
     (line,) = plan(10, scope, {"commons": Asked()}, CrawlSettings(host_rate=0.0, host_concurrency=10))

@@ -272,3 +272,50 @@ def test_the_gate_bounds_requests_to_a_site_whatever_becomes_of_them(web: LocalW
 
     asyncio.run(main())
     assert len(web.asked) == 50 and web.most == 3
+
+
+def test_a_form_is_posted_and_its_redirect_is_not_followed(web: LocalWeb) -> None:
+    forms = []
+
+    async def take(request: aioweb.Request) -> aioweb.Response:
+        forms.append((request.method, dict(await request.post())))
+        return aioweb.Response(status=int(request.query["status"]), headers={"Location": f"{web.url}/elsewhere"})
+
+    web.routes["/form"] = take
+
+    async def main() -> list[int]:
+        async with client(web.site) as asked:
+            statuses = []
+            for status in (200, 307):
+                async with asked.post(f"{web.url}/form?status={status}", {"secret": "a b"}) as answer:
+                    statuses.append(answer.status)
+            return statuses
+
+    assert asyncio.run(main()) == [200, 307]
+    assert forms == [("POST", {"secret": "a b"})] * 2 and web.asked == ["/form", "/form"]
+
+
+def test_a_form_goes_to_no_private_address(web: LocalWeb) -> None:
+    async def main() -> None:
+        async with client() as asked, asked.post(f"{web.url}/form", {}):
+            pass
+
+    with pytest.raises(ItemError) as caught:
+        asyncio.run(main())
+    assert caught.value.error is ErrorClass.REFUSED_ADDRESS and web.connections == 0
+
+
+def test_authorization_stays_with_its_origin_through_redirects(web: LocalWeb) -> None:
+    with LocalWeb("127.0.0.2") as other:
+        web.redirect("/a", "/b")
+        web.redirect("/b", other.redirect("/c", web.add("/d")))
+
+        async def main() -> None:
+            headers = {"authorization": "Bearer x", "X-Mine": "1"}
+            async with client(web.site, other.site) as asked, asked.get(f"{web.url}/a", headers=headers):
+                pass
+
+        asyncio.run(main())
+        seen = [{name.lower(): text for name, text in head.items()} for head in web.headers + other.headers]
+        assert [("authorization" in head) for head in seen] == [True, True, False, False]
+        assert all(head["x-mine"] == "1" for head in seen)

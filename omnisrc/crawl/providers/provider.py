@@ -38,15 +38,22 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of answers, best first. `next` is the cursor of the page after it, None where this was the last."""
+    """One page of answers, best first. `next` is the cursor of the page after it, None where this was the last.
+
+    `pause_s` is for how many seconds the service should be left alone now: it said that nothing is left.
+    """
 
     candidates: list[Candidate]
     next: str | None
     calls: int = 1
+    pause_s: float | None = None
 
 
 class Provider(Protocol):
-    """A search service, a table or a folder. Its constructor takes (ProviderSettings, MediaWish, Client)."""
+    """A search service, a table or a folder. Its constructor takes (ProviderSettings, MediaWish, Client).
+
+    One that needs calls for each candidate beside those for each page says how many in `calls_per_find`.
+    """
 
     page_size: int
     """The most candidates of one page."""

@@ -15,6 +15,8 @@ PROVIDERS = {
     "commons": "omnisrc.crawl.providers.commons:Commons",
     "table": "omnisrc.crawl.providers.table:Table",
     "folder": "omnisrc.crawl.providers.folder:Folder",
+    "openverse": "omnisrc.crawl.providers.openverse:Openverse",
+    "archive": "omnisrc.crawl.providers.archive:Archive",
 }
 """Name -> `module:class`."""
 
