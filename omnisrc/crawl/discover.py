@@ -14,7 +14,7 @@ from db.models import ActionClass, Query, QueryPage
 from omnisrc.crawl.finds import record_finds
 from omnisrc.crawl.identity import open_client
 from omnisrc.crawl.jobs import add_discover, add_fetch, drains, read_subject
-from omnisrc.crawl.pace import Limits, take_turn
+from omnisrc.crawl.pace import call_interval_s, take_turn
 from omnisrc.crawl.providers.folder import folder_root
 from omnisrc.crawl.providers.provider import MediaWish, Page, Provider, Question
 from omnisrc.crawl.providers.registry import open_provider
@@ -88,10 +88,11 @@ def _take_turn(job: Job, settings: CrawlSettings, provider: Provider, gate: Host
     site = provider.site
     if site is None:
         return 0.0
-    turn = job.database.write(lambda session: take_turn(session, settings, site, job.token))
+    interval_s = call_interval_s(settings, site, provider)
+    turn = job.database.write(lambda session: take_turn(session, settings, site, job.token, interval_s))
     if not turn.taken:
         raise PutBack(turn.wait_s)
-    gate.set_pace(site, Pace(1, Limits.of(settings, site, None, None).interval_s))
+    gate.set_pace(site, Pace(1, interval_s))
     return turn.wait_s
 
 

@@ -130,7 +130,7 @@ class Client:
         robots: RobotsCheck | None = None,
         deadline_s: float | None = None,
     ) -> AsyncIterator[Answer]:
-        """The final answer to a GET, inside the gate of the site that gave it.
+        """The final answer to a GET, inside the gate of the site that gave it. `headers` stay with the first origin.
 
         Raises ItemError: BAD_URL, REFUSED_ADDRESS, ROBOTS, REDIRECT (a loop, too many, or to nowhere), DNS, CONNECT,
         TLS, TIMEOUT. What the block raises while it reads the body comes out as TIMEOUT or TRUNCATED.
@@ -156,6 +156,8 @@ class Client:
                 reason = "a loop" if str(onward) in seen else f"more than {MAX_REDIRECTS}"
                 raise ItemError(ErrorClass.REDIRECT, f"{reason}, at {onward}", http_status=response.status)
             seen.add(str(onward))
+            if onward.origin != target.origin:
+                headers = None  # a key is for the server that it was meant for
             target = onward
 
     def _onward(self, target: WebUrl, response: aiohttp.ClientResponse) -> WebUrl | None:

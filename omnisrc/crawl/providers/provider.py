@@ -46,7 +46,10 @@ class Page:
 
 
 class Provider(Protocol):
-    """A search service, a table or a folder. Its constructor takes (ProviderSettings, MediaWish, Client)."""
+    """A search service, a table or a folder. Its constructor takes (ProviderSettings, MediaWish, Client).
+
+    Its class may have `limits` (CallLimits) and `about` (About), and `check`, a call that is smaller than a search.
+    """
 
     page_size: int
     """The most candidates of one page."""
@@ -59,7 +62,10 @@ class Provider(Protocol):
         ...
 
     async def find(self, question: Question, cursor: str, limit: int) -> Page:
-        """At most `limit` candidates from `cursor` on (empty: from the start). Raises ItemError."""
+        """At most `limit` candidates from `cursor` on (empty: from the start).
+
+        Raises ItemError, and UserError where its key is not accepted.
+        """
         ...
 
 
