@@ -16,9 +16,10 @@ from db import frontier, ledger
 from db.models import Job, Query, QueryPage
 from omnisrc.crawl.jobs import DISCOVER, FETCH, STAGES, add_discover, add_fetch, read_subject
 from omnisrc.crawl.queries import OpenQuery, Scope, in_hand, open_queries, shares
-from omnisrc.errors import ErrorClass, WorldError
+from omnisrc.errors import ErrorClass, UserError, WorldError
 
 NETWORK = tuple(error.value for error in (ErrorClass.DNS, ErrorClass.CONNECT, ErrorClass.TIMEOUT, ErrorClass.TLS))
+MISTAKE = "user"
 ENOUGH_FAILURES = 3
 
 
@@ -58,6 +59,8 @@ class TopUp:
         self._check_failures(session)
         asking = self._ask_more(session)
         fetching = self._fetch_more(session)
+        if asking and not fetching:
+            self._check_pauses(session)
         return asking or fetching
 
     def was_answered(self, session: Session) -> bool:
@@ -115,8 +118,21 @@ class TopUp:
             )
         self._check_network(session)
 
+    def _check_pauses(self, session: Session) -> None:
+        """Ends the crawl where all that is left are searches whose services asked for a long pause."""
+        if session.scalar(select(Job.id).where(Job.stage.in_(STAGES), Job.state == "leased").limit(1)) is not None:
+            return
+        first = session.scalar(select(func.min(Job.not_before)).where(Job.stage == DISCOVER, Job.state == "waiting"))
+        wait_s = (first or 0.0) - ledger.now(session)
+        if wait_s > self._longest_wait_s:
+            searches = ledger.open_jobs(session, [DISCOVER])
+            raise WorldError(
+                f"{searches:,} searches wait for services that asked for a pause of {wait_s / 60:,.0f} minutes; "
+                "run the same command again then."
+            )
+
     def _check_network(self, session: Session) -> None:
-        """Ends the crawl where every call failed for want of a network."""
+        """Ends the crawl where every call failed for want of a network, or of a key that is accepted."""
         if self.was_answered(session):
             return
         tried = session.execute(
@@ -127,6 +143,8 @@ class TopUp:
         ).all()
         open_jobs = ledger.open_jobs(session, [DISCOVER])
         enough = len(tried) >= ENOUGH_FAILURES or (len(tried) > 0 and open_jobs <= len(tried))
+        if enough and all(job.error == MISTAKE for job in tried):
+            raise UserError(str(tried[0].error_detail))
         if enough and all(job.error in NETWORK for job in tried):
             provider = session.scalar(select(Query.provider).where(Query.id == read_subject(tried[0].subject)[0]))
             raise WorldError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-WINDOWS = (("minute", 60.0), ("hour", 3600.0), ("day", 86400.0))
+WINDOWS = (("a minute", 60.0), ("an hour", 3600.0), ("a day", 86400.0))
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class CallLimits:
 
     @property
     def windows(self) -> list[tuple[int, str, float]]:
-        """(calls, window's name, its seconds) for each number that is given."""
+        """(calls, the window in words, its seconds) for each number that is given."""
         given = (self.per_minute, self.per_hour, self.per_day)
         return [(calls, name, span) for calls, (name, span) in zip(given, WINDOWS, strict=True) if calls]
 
@@ -38,11 +38,11 @@ class CallLimits:
 
         A window whose number is not reached takes no time.
         """
-        times = [(calls / most * span, f"{most:,} a {name}") for most, name, span in self.windows if calls > most]
+        times = [(calls / most * span, f"{most:,} {name}") for most, name, span in self.windows if calls > most]
         return max(times, default=(0.0, ""))
 
     def __str__(self) -> str:
-        words = [f"{calls:,} calls a {name}" for calls, name, _ in self.windows]
+        words = [f"{calls:,} calls {name}" for calls, name, _ in self.windows]
         if self.results:
             words.append(f"{self.results:,} results a query")
         return ", ".join(words)
