@@ -52,10 +52,12 @@ def plan(classes: int, scope: Scope, providers: Mapping[str, Provider], settings
     provider, which is the slowest case and, for Wikimedia Commons, the true one.
     """
     shares = {kind: _shares(scope, kind, providers) for kind in scope.per_class}
+    pairs = [(name, kind) for name, kind in scope.pairs if kind in shares]
+    calls = {(name, kind): _calls(classes, shares[kind][name], kind, providers[name]) for name, kind in pairs}
+    every = {name: sum(count for (other, _), count in calls.items() if other == name) for name, _ in pairs}
     return [
-        _line(classes, shares[kind][name], name, kind, providers[name], settings)
-        for name, kind in scope.pairs
-        if kind in shares
+        _line(classes, shares[kind][name], name, kind, providers[name], settings, calls[name, kind], every[name])
+        for name, kind in pairs
     ]
 
 
@@ -73,14 +75,28 @@ def _most(provider: Provider) -> float:
     return limits_of(provider).results or math.inf
 
 
-def _line(classes: int, each: int, name: str, kind: str, provider: Provider, settings: CrawlSettings) -> PlanLine:
+def _calls(classes: int, each: int, kind: str, provider: Provider) -> int:
+    """Pages of answers, and what each find costs beside them."""
+    if not provider.site:
+        return 0
+    return classes * (math.ceil(each / provider.page_size) + each * limits_of(provider).calls_per_find.get(kind, 0))
+
+
+def _line(
+    classes: int,
+    each: int,
+    name: str,
+    kind: str,
+    provider: Provider,
+    settings: CrawlSettings,
+    calls: int,
+    every_call: int,
+) -> PlanLine:
+    """One line; `every_call` are the provider's calls for all kinds, which share its limits."""
     assets = classes * each
-    limits = limits_of(provider)
-    calls = classes * math.ceil(each / provider.page_size) if provider.site else 0
-    calls += assets * limits.calls_per_find.get(kind, 0)
     host = Limits.of(settings, provider.site or "", None, None)
     paced_s = calls * max(CALL_S / host.concurrency, call_interval_s(settings, provider.site or "", provider))
-    limited_s, limit = limits.tightest(calls)
+    limited_s, limit = limits_of(provider).tightest(calls, every_call)
     return PlanLine(
         provider=name,
         kind=kind,

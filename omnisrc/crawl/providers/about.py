@@ -33,12 +33,13 @@ class CallLimits:
         """Seconds from one call to the next that keep the limits of a minute and an hour. A day's may go at once."""
         return max((span / calls for calls, _, span in self.windows if span < 86400), default=0.0)
 
-    def tightest(self, calls: int) -> tuple[float, str]:
+    def tightest(self, calls: int, among: int = 0) -> tuple[float, str]:
         """The seconds that so many calls take under these limits, and the limit that says so (`100 a day`).
 
-        A window whose number is not reached takes no time.
+        They may be `among` more calls of the same user; a window that all of them fit into takes no time.
         """
-        times = [(calls / most * span, f"{most:,} {name}") for most, name, span in self.windows if calls > most]
+        every = max(calls, among)
+        times = [(calls / most * span, f"{most:,} {name}") for most, name, span in self.windows if every > most]
         return max(times, default=(0.0, ""))
 
     def __str__(self) -> str:
