@@ -88,8 +88,8 @@ class FakePixabay:
             "small": version("small", 960, 540), "tiny": version("tiny", 640, 360),
         }  # fmt: skip
         return {
-            "id": n, "pageURL": f"https://pixabay.com/videos/v-{n}/", "type": "film", "tags": f"film {n}", "duration": 12,
-            "videos": videos, "views": 1, "downloads": 1, "user_id": 7, "user": "Pia", "userImageURL": "",
+            "id": n, "pageURL": f"https://pixabay.com/videos/v-{n}/", "type": "film", "tags": f"film {n}",
+            "duration": 12, "videos": videos, "views": 1, "downloads": 1, "user_id": 7, "user": "Pia",
         }  # fmt: skip
 
 
