@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from omnisrc.cli.crawl_view import in_time
 from omnisrc.cli.options import Json, Sets, Workspace, command
 from omnisrc.config import near
 from omnisrc.crawl.providers.about import about_of, limits_of
@@ -104,7 +105,8 @@ def _cells(standing: Standing) -> list[str]:
         return [standing.name, "not asked", "", "", standing.problem]
     reached = {None: "nobody to ask", True: "yes", False: "no"}[standing.reachable]
     key = {None: "", True: "accepted", False: "refused"}[standing.key_accepted]
-    return [standing.name, reached, key, standing.quota or "", standing.problem]
+    quota = f"{standing.quota or ''} for {in_time(standing.pause_s)}" if standing.pause_s else standing.quota or ""
+    return [standing.name, reached, key, quota, standing.problem]
 
 
 @app.command()

@@ -42,6 +42,8 @@ class Standing:
     key_accepted: bool | None = None
     quota: str | None = None
     problem: str = ""
+    pause_s: float | None = None
+    """What the service wants to be left alone for."""
 
     @property
     def failed(self) -> bool:
@@ -99,8 +101,7 @@ async def _check(name: str, provider: Provider) -> Standing:
         if error.error in UNREACHED:
             return Standing(name, reachable=False, problem=str(error))
         if error.error in SPENT:
-            wait = f" for {error.retry_after / 60:,.0f} minutes" if error.retry_after else ""
-            return Standing(name, reachable=True, key_accepted=keyed, quota=f"none{wait}", problem=str(error))
+            return Standing(name, True, True, keyed, "none", str(error), error.retry_after)
         return Standing(name, reachable=True, problem=str(error))
 
 
