@@ -90,7 +90,7 @@ class FakePexels:
 
         files = [
             file("uhd", 2160, 4096), file("hd", 720, 1366), file("sd", 360, 684), file("sd", 240, 426),
-            file("hls", None, None, "application/x-mpegURL"), file(None, None, None),
+            file("hls", 256, 300, "application/x-mpegURL"), file(None, None, None),
         ]  # fmt: skip
         return {
             "id": n, "width": 2160, "height": 4096, "url": f"https://www.pexels.com/video/{n}/", "image": "x",

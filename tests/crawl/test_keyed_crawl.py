@@ -12,7 +12,8 @@ from aiohttp import web as aioweb
 from omnisrc.cli import main
 from omnisrc.errors import UserError, WorldError
 from omnisrc.study import Study
-from tests.crawl.fake_commons import status
+from omnisrc.engine.work import work_once
+from tests.crawl.fake_commons import FakeCommons, status
 from tests.crawl.fake_flickr import KEY, FakeFlickr, Photo
 from tests.crawl.studies import assets, crawl, crawl_study, hurry, jobs, plan_crawl, work
 from tests.local_web import LocalWeb
@@ -84,6 +85,23 @@ def test_a_key_that_is_refused_ends_the_crawl_with_its_sentence(
     top_up, _ = plan_crawl(own, class_file, provider="flickr")
     crawl(own, top_up)
     assert {asset["state"] for asset in assets(own)} == {"stored"}
+
+
+def test_a_key_that_is_refused_ends_the_crawl_of_a_provider_that_answers_too(
+    study: Study, web: LocalWeb, tmp_path: Path, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMNISRC_FLICKR_KEY", "not-the-right-key")
+    flickr, commons = serve(web, picture, 8), FakeCommons(web)
+    classes = tmp_path / "many.txt"
+    classes.write_text("".join(f"class {n}\n" for n in range(40)))
+    own = crawl_study(study, *sets(web, flickr), f"providers.commons.endpoint={commons.endpoint}")
+    top_up, _ = plan_crawl(own, classes, provider="commons,flickr")
+    own.database().write(top_up)
+    for _ in range(10):
+        work_once(own, ["discover"])
+    assert commons.calls and len(flickr.calls) >= 3
+    with pytest.raises(UserError, match="OMNISRC_FLICKR_KEY"):
+        own.database().write(top_up)
 
 
 def test_a_long_pause_of_the_only_service_ends_the_crawl_and_the_next_one_goes_on(

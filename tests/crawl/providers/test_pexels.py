@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -101,6 +102,12 @@ def test_429_asks_for_a_pause(pexels: FakePexels) -> None:
     caught = [failure(pexels) for _ in range(3)]
     assert [error.retry_after for error in caught] == [30.0, 120.0, 900.0]
     assert {error.error for error in caught} == {ErrorClass.HTTP_429}
+
+
+def test_a_reset_that_is_a_time_is_a_pause_until_then_and_at_most_a_day(pexels: FakePexels) -> None:
+    pexels.moods = [status(429, "no", X_Ratelimit_Reset=str(int(time.time()) + ahead)) for ahead in (300, 10**6, -50)]
+    pauses = [failure(pexels).retry_after for _ in range(3)]
+    assert pauses == [pytest.approx(300, abs=60), 86400.0, 900.0]
 
 
 def test_the_check_tells_what_is_left(pexels: FakePexels) -> None:
