@@ -116,7 +116,22 @@ class TopUp:
             raise WorldError(
                 f"Fetching failed again and again ({failed[0]}: {failed[1]}); mend that and run the same command again."
             )
+        self._check_mistakes(session)
         self._check_network(session)
+
+    def _check_mistakes(self, session: Session) -> None:
+        """Ends the crawl where searches fail for what the user must mend first, such as a key that is not accepted."""
+        failed = session.execute(
+            select(Job.subject, Job.error_detail)
+            .where(Job.stage == DISCOVER, Job.state == "failed", Job.error == MISTAKE)
+            .order_by(Job.id)
+        ).all()
+        if not failed:
+            return
+        ours = set(session.scalars(select(Query.id).where(Query.provider.in_(self._scope.kinds_of))))
+        details = [detail for subject, detail in failed if read_subject(subject)[0] in ours]
+        if len(details) >= ENOUGH_FAILURES or (details and not ledger.open_jobs(session, STAGES)):
+            raise UserError(str(details[0]))
 
     def _check_pauses(self, session: Session) -> None:
         """Ends the crawl where all that is left are searches whose services asked for a long pause."""
@@ -132,7 +147,7 @@ class TopUp:
             )
 
     def _check_network(self, session: Session) -> None:
-        """Ends the crawl where every call failed for want of a network, or of a key that is accepted."""
+        """Ends the crawl where every call failed for want of a network."""
         if self.was_answered(session):
             return
         tried = session.execute(
@@ -143,8 +158,6 @@ class TopUp:
         ).all()
         open_jobs = ledger.open_jobs(session, [DISCOVER])
         enough = len(tried) >= ENOUGH_FAILURES or (len(tried) > 0 and open_jobs <= len(tried))
-        if enough and all(job.error == MISTAKE for job in tried):
-            raise UserError(str(tried[0].error_detail))
         if enough and all(job.error in NETWORK for job in tried):
             provider = session.scalar(select(Query.provider).where(Query.id == read_subject(tried[0].subject)[0]))
             raise WorldError(

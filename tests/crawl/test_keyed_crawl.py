@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web as aioweb
 
 from omnisrc.cli import main
+from omnisrc.engine.work import work_once
 from omnisrc.errors import UserError, WorldError
 from omnisrc.study import Study
-from omnisrc.engine.work import work_once
 from tests.crawl.fake_commons import FakeCommons, status
 from tests.crawl.fake_flickr import KEY, FakeFlickr, Photo
 from tests.crawl.studies import assets, crawl, crawl_study, hurry, jobs, plan_crawl, work
@@ -102,6 +102,8 @@ def test_a_key_that_is_refused_ends_the_crawl_of_a_provider_that_answers_too(
     assert commons.calls and len(flickr.calls) >= 3
     with pytest.raises(UserError, match="OMNISRC_FLICKR_KEY"):
         own.database().write(top_up)
+    top_up, _ = plan_crawl(own, classes, provider="commons")
+    crawl(own, top_up)  # whom this crawl does not ask cannot end it
 
 
 def test_a_long_pause_of_the_only_service_ends_the_crawl_and_the_next_one_goes_on(
