@@ -14,7 +14,7 @@ from db.models import ActionClass, Query, QueryPage
 from omnisrc.crawl.finds import record_finds
 from omnisrc.crawl.identity import open_client
 from omnisrc.crawl.jobs import add_discover, add_fetch, drains, read_subject
-from omnisrc.crawl.pace import call_interval_s, take_turn
+from omnisrc.crawl.pace import call_interval_s, count_calls, take_turn
 from omnisrc.crawl.providers.folder import folder_root
 from omnisrc.crawl.providers.provider import MediaWish, Page, Provider, Question
 from omnisrc.crawl.providers.registry import open_provider
@@ -61,7 +61,7 @@ def run(job: Job) -> None:
         _heed_pause(job, provider, error)
         raise
     job.commit(
-        lambda session: _record(session, job, settings, ask, page),
+        lambda session: _record(session, job, settings, provider, ask, page),
         {"calls": page.calls, "finds": len(page.candidates)},
     )
 
@@ -106,7 +106,9 @@ def _heed_pause(job: Job, provider: Provider, error: ItemError) -> None:
         job.database.write(lambda session: pause_host(session, site, seconds))
 
 
-def _record(session: Session, job: Job, settings: CrawlSettings, ask: Ask, page: Page) -> None:
+def _record(session: Session, job: Job, settings: CrawlSettings, provider: Provider, ask: Ask, page: Page) -> None:
+    if provider.site is not None:
+        count_calls(session, provider.site, page.calls, call_interval_s(settings, provider.site, provider))
     root = folder_root(job.study.section(ProviderSettings)) if ask.provider == "folder" else None
     new = record_finds(
         session,

@@ -75,3 +75,10 @@ def take_turn(session: Session, settings: CrawlSettings, site: str, token: str, 
         return Turn(False, start - moment - LONGEST_TURN_S / 2)
     row.next_start = start + (limits.interval_s if row.rate is not None else interval_s)
     return Turn(True, start - moment)
+
+
+def count_calls(session: Session, site: str, calls: int, interval_s: float) -> None:
+    """Moves the service's next turn by the calls that one turn made beyond its first."""
+    if calls > 1 and interval_s > 0:
+        row = host_row(session, site)
+        row.next_start += (calls - 1) * (interval_s if row.rate is None else 1.0 / row.rate if row.rate > 0 else 0.0)

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web as aioweb
+from sqlalchemy import select
 
+from db.ledger import now
+from db.models import Host
 from omnisrc.cli import main
 from omnisrc.engine.work import work_once
 from omnisrc.errors import UserError, WorldError
@@ -128,17 +131,24 @@ def test_a_long_pause_of_the_only_service_ends_the_crawl_and_the_next_one_goes_o
 def test_a_services_own_limit_paces_the_calls(
     study: Study, web: LocalWeb, class_file: Path, picture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sqlalchemy import select
-
-    from db.ledger import now
-    from db.models import Host
-
     monkeypatch.setenv("OMNISRC_FLICKR_KEY", KEY)
     flickr = serve(web, picture, 8)
     own = crawl_study(study, *sets(web, flickr)[:2], "crawl.host_rate=1000")
+
+    def next_start() -> float:
+        row = own.database().read(lambda session: session.scalars(select(Host).where(Host.name == web.site)).one())
+        return row.next_start
+
     top_up, _ = plan_crawl(own, class_file, provider="flickr")
     own.database().write(top_up)
     before = own.database().read(now)
     work(own, "discover")
-    row = own.database().read(lambda session: session.scalars(select(Host).where(Host.name == web.site)).one())
-    assert row.next_start >= before + 2.0, "two calls at 3,600 an hour"
+    assert next_start() >= before + 2.0, "two calls at 3,600 an hour"
+    hurry(own)
+    flickr.found["brush hair"] = [Photo(100 + n, media="video", films=()) for n in range(2)]
+    top_up, _ = plan_crawl(own, class_file, provider="flickr", kinds=("video",))
+    own.database().write(top_up)
+    before = own.database().read(now)
+    work_once(own, ["discover"])
+    work_once(own, ["discover"])
+    assert len(flickr.calls) == 2 + 4 and next_start() >= before + 4.0, "a video's own call counts too"
