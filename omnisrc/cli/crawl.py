@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from sqlalchemy.orm import Session
 
 from omnisrc.classes.load import load_class_list
+from omnisrc.classes.model import ClassList
 from omnisrc.cli.crawl_view import CrawlView, show_plan, show_summary
 from omnisrc.cli.options import Command, Json, Sets, Workspace, command
 from omnisrc.crawl.counts import crawl_counts
 from omnisrc.crawl.jobs import STAGES, drains
-from omnisrc.crawl.plan import as_json, plan
+from omnisrc.crawl.plan import PlanLine, as_json, plan, refuse_impossible
 from omnisrc.crawl.providers.registry import PROVIDERS, provider_names
+from omnisrc.crawl.queries import Scope
 from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.crawl.start import Wanted, parse_kinds, register, wanted
 from omnisrc.crawl.top_up import TopUp
@@ -66,8 +69,10 @@ def crawl(
                 raise UserError("--plan needs the classes; name them with --classes, such as --classes kinetics400.")
             _plan(running, len(class_list), wish)
             return
-        scope, count = running.study.database().write(lambda session: register(session, class_list, wish))
-        _tell(running, count, wish)
+        scope, lines, count = running.study.database().write(
+            lambda session: _register(running, session, class_list, wish)
+        )
+        _tell(running, count, wish, lines)
         settings = running.study.section(CrawlSettings)
         top_up = TopUp(
             scope,
@@ -79,13 +84,28 @@ def crawl(
 
 
 def _plan(running: Command, classes: int, wish: Wanted) -> None:
-    lines = plan(classes, wish.scope(0), wish.providers, running.study.section(CrawlSettings))
+    lines = _possible(running, classes, wish)
     running.emit(plan=as_json(lines))
     show_plan(running.console, classes, lines)
 
 
-def _tell(running: Command, classes: int, wish: Wanted) -> None:
-    lines = plan(classes, wish.scope(0), wish.providers, running.study.section(CrawlSettings))
+def _possible(running: Command, classes: int, wish: Wanted) -> list[PlanLine]:
+    """The plan. Raises UserError where it cannot be carried out."""
+    settings, scope = running.study.section(CrawlSettings), wish.scope(0)
+    lines = plan(classes, scope, wish.providers, settings)
+    refuse_impossible(scope, wish.providers, settings, lines)
+    return lines
+
+
+def _register(
+    running: Command, session: Session, class_list: ClassList | None, wish: Wanted
+) -> tuple[Scope, list[PlanLine], int]:
+    """Writes what is to be asked, unless the plan is impossible."""
+    scope, count = register(session, class_list, wish)
+    return scope, _possible(running, count, wish), count
+
+
+def _tell(running: Command, classes: int, wish: Wanted, lines: list[PlanLine]) -> None:
     show_plan(running.console, classes, lines)
     if not running.study.section(CrawlSettings).contact and {"commons", "openverse", "archive"} & set(wish.providers):
         running.console.print(

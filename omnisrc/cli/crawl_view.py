@@ -31,6 +31,10 @@ def show_plan(console: Console, classes: int, lines: Sequence[PlanLine]) -> None
             in_time(line.total_s),
         )
     console.print(table)
+    for line in lines:
+        if line.limit:
+            words = f"{line.provider} lets one user make {line.limit}"
+            console.print(f"{words}: {line.calls:,} calls for {line.kind}s take {in_time(line.call_s)}.")
     console.print(f"About {in_time(total_s(list(lines)))} in all, at the pace that the settings allow.")
 
 

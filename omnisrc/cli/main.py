@@ -21,6 +21,7 @@ VERBS = {
     "classes": "Class lists: list them, show one.",
     "target": "The labelled target data set: add, check, show.",
     "crawl": "Find and fetch web images and videos of each class.",
+    "providers": "Who can be asked: list them, check their keys, try one.",
     "filter": "Let a teacher judge the web data; pack what is kept.",
     "train": "Train a recogniser on a mix of sources.",
     "eval": "Score a run or a checkpoint on a split of the target.",

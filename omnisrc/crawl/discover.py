@@ -14,7 +14,7 @@ from db.models import ActionClass, Query, QueryPage
 from omnisrc.crawl.finds import record_finds
 from omnisrc.crawl.identity import open_client
 from omnisrc.crawl.jobs import add_discover, add_fetch, drains, read_subject
-from omnisrc.crawl.pace import Limits, take_turn
+from omnisrc.crawl.pace import call_interval_s, count_calls, take_turn
 from omnisrc.crawl.providers.folder import folder_root
 from omnisrc.crawl.providers.provider import MediaWish, Page, Provider, Question
 from omnisrc.crawl.providers.registry import open_provider
@@ -61,7 +61,7 @@ def run(job: Job) -> None:
         _heed_pause(job, provider, error)
         raise
     job.commit(
-        lambda session: _record(session, job, settings, ask, page, provider.site),
+        lambda session: _record(session, job, settings, provider, ask, page),
         {"calls": page.calls, "finds": len(page.candidates)},
     )
 
@@ -88,10 +88,11 @@ def _take_turn(job: Job, settings: CrawlSettings, provider: Provider, gate: Host
     site = provider.site
     if site is None:
         return 0.0
-    turn = job.database.write(lambda session: take_turn(session, settings, site, job.token))
+    interval_s = call_interval_s(settings, site, provider)
+    turn = job.database.write(lambda session: take_turn(session, settings, site, job.token, interval_s))
     if not turn.taken:
         raise PutBack(turn.wait_s)
-    gate.set_pace(site, Pace(1, Limits.of(settings, site, None, None).interval_s))
+    gate.set_pace(site, Pace(1, interval_s))
     return turn.wait_s
 
 
@@ -105,7 +106,9 @@ def _heed_pause(job: Job, provider: Provider, error: ItemError) -> None:
         job.database.write(lambda session: pause_host(session, site, seconds))
 
 
-def _record(session: Session, job: Job, settings: CrawlSettings, ask: Ask, page: Page, site: str | None) -> None:
+def _record(session: Session, job: Job, settings: CrawlSettings, provider: Provider, ask: Ask, page: Page) -> None:
+    if provider.site is not None:
+        count_calls(session, provider.site, page.calls, call_interval_s(settings, provider.site, provider))
     root = folder_root(job.study.section(ProviderSettings)) if ask.provider == "folder" else None
     new = record_finds(
         session,
@@ -132,7 +135,7 @@ def _record(session: Session, job: Job, settings: CrawlSettings, ask: Ask, page:
     overrides = job.study.overrides
     if page.next is not None and query.wanted > ask.first_rank + len(page.candidates):
         add_discover(session, ask.query_id, ask.page + 1, overrides)
-    if page.pause_s and site is not None:
-        pause_host(session, site, page.pause_s)
+    if page.pause_s and provider.site is not None:
+        pause_host(session, provider.site, page.pause_s)
     if new:
         add_fetch(session, drains(job.study), overrides, job.lease.job_id)

@@ -10,6 +10,7 @@ from db.frontier import free_slots, take_slots
 from db.insert import insert_missing
 from db.ledger import now
 from db.models import Host
+from omnisrc.crawl.providers.about import limits_of
 from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.web.hosts import Pace
 
@@ -53,8 +54,15 @@ def host_row(session: Session, site: str) -> Host:
     return session.get_one(Host, site, with_for_update=True)
 
 
-def take_turn(session: Session, settings: CrawlSettings, site: str, token: str) -> Turn:
-    """Reserves one call at a search service: a slot of its host, and a place in its pace."""
+def call_interval_s(settings: CrawlSettings, site: str, provider: object) -> float:
+    """Seconds from one call of a search service to the next: the host's pace, or the service's own limits where those
+    are slower. A rate that is set for the host by name (`crawl.hosts`) goes before both."""
+    own = Limits.of(settings, site, None, None).interval_s
+    return own if settings.names_rate(site) else max(own, limits_of(provider).interval_s)
+
+
+def take_turn(session: Session, settings: CrawlSettings, site: str, token: str, interval_s: float) -> Turn:
+    """Reserves one call at a search service: a slot of its host, and a place in its pace (one in `interval_s`)."""
     row, moment = host_row(session, site), now(session)
     if row.not_before > moment:
         return Turn(False, row.not_before - moment)
@@ -65,5 +73,12 @@ def take_turn(session: Session, settings: CrawlSettings, site: str, token: str) 
     if start - moment > LONGEST_TURN_S:
         free_slots(session, site, token)
         return Turn(False, start - moment - LONGEST_TURN_S / 2)
-    row.next_start = start + limits.interval_s
+    row.next_start = start + (limits.interval_s if row.rate is not None else interval_s)
     return Turn(True, start - moment)
+
+
+def count_calls(session: Session, site: str, calls: int, interval_s: float) -> None:
+    """Moves the service's next turn by the calls that one turn made beyond its first."""
+    if calls > 1 and interval_s > 0:
+        row = host_row(session, site)
+        row.next_start += (calls - 1) * (interval_s if row.rate is None else 1.0 / row.rate if row.rate > 0 else 0.0)

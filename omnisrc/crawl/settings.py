@@ -41,6 +41,7 @@ class CrawlSettings:
     drains: int = 0  # fetch jobs at a time, each with its share of every host; 0: engine.io_workers
     drain_s: float = 20.0  # one fetch job takes new items for so long,
     drain_bytes: int = 64 * 2**20  # or until it has stored so much
+    max_days: float = 0.0  # a crawl whose plan takes longer is refused; 0: however long it takes
 
     def __post_init__(self) -> None:
         if self.host_concurrency < 1 or self.concurrency < 1:
@@ -49,6 +50,8 @@ class CrawlSettings:
             raise ValueError("host_rate is at least 0 (0: no pacing)")
         if min(self.images_per_class, self.videos_per_class, self.min_side) < 0:
             raise ValueError("images_per_class, videos_per_class and min_side are at least 0")
+        if self.max_days < 0:
+            raise ValueError("max_days is at least 0 (0: however long it takes)")
 
     def per_class(self, kind: str) -> int:
         """How many stored assets of a kind a class should get."""
@@ -56,9 +59,16 @@ class CrawlSettings:
 
     def host(self, site: str) -> HostSettings:
         """What is set for `host:port`; an entry without a port counts for every port."""
-        named = self.hosts.get(site) or self.hosts.get(site.rpartition(":")[0]) or HostSettings()
+        named = self._named(site)
         rate = self.host_rate if named.rate is None else named.rate
         return HostSettings(rate, self.host_concurrency if named.concurrency is None else named.concurrency)
+
+    def names_rate(self, site: str) -> bool:
+        """Whether a rate is set for this very host."""
+        return self._named(site).rate is not None
+
+    def _named(self, site: str) -> HostSettings:
+        return self.hosts.get(site) or self.hosts.get(site.rpartition(":")[0]) or HostSettings()
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,44 @@ class ArchiveSettings:
 
 
 @dataclass(frozen=True)
+class FlickrSettings:
+    """Flickr. Its key comes from OMNISRC_FLICKR_KEY, or from a file."""
+
+    endpoint: str = "https://api.flickr.com/services/rest/"
+    key_file: str = ""
+    licenses: tuple[int, ...] = (4, 5, 7, 8, 9, 10)  # Flickr's licence ids (docs/providers.md); empty: any at all
+
+
+@dataclass(frozen=True)
+class YoutubeSettings:
+    """The YouTube Data API. Its key comes from OMNISRC_YOUTUBE_KEY, or from a file."""
+
+    endpoint: str = "https://www.googleapis.com/youtube/v3"
+    key_file: str = ""
+    license: Literal["any", "creativeCommon"] = "creativeCommon"
+    definition: Literal["any", "high", "standard"] = "any"
+    duration: Literal["any", "short", "medium", "long"] = "any"  # short: under 4 minutes; long: over 20
+
+
+@dataclass(frozen=True)
+class PexelsSettings:
+    """Pexels. Its key comes from OMNISRC_PEXELS_KEY, or from a file."""
+
+    endpoint: str = "https://api.pexels.com/v1"
+    key_file: str = ""
+    permission: str = ""  # the written permission to build a data set: a file, or who gave it and when
+
+
+@dataclass(frozen=True)
+class PixabaySettings:
+    """Pixabay. Its key comes from OMNISRC_PIXABAY_KEY, or from a file."""
+
+    endpoint: str = "https://pixabay.com/api"
+    key_file: str = ""
+    permission: str = ""  # the written permission to build a data set: a file, or who gave it and when
+
+
+@dataclass(frozen=True)
 class ProviderSettings:
     """The providers, each with its own settings."""
 
@@ -113,3 +161,7 @@ class ProviderSettings:
     folder: FolderSettings = field(default_factory=FolderSettings)
     openverse: OpenverseSettings = field(default_factory=OpenverseSettings)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
+    flickr: FlickrSettings = field(default_factory=FlickrSettings)
+    youtube: YoutubeSettings = field(default_factory=YoutubeSettings)
+    pexels: PexelsSettings = field(default_factory=PexelsSettings)
+    pixabay: PixabaySettings = field(default_factory=PixabaySettings)

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from omnisrc.classes.model import ClassList
 from omnisrc.config import near
 from omnisrc.crawl.identity import open_client
+from omnisrc.crawl.providers.about import about_of
 from omnisrc.crawl.providers.provider import MediaWish, Provider
-from omnisrc.crawl.providers.registry import open_provider
+from omnisrc.crawl.providers.registry import open_provider, provider_class
 from omnisrc.crawl.queries import Scope, register_queries
 from omnisrc.crawl.settings import CrawlSettings, ProviderSettings
 from omnisrc.data.catalogue import record_class_list, study_class_list
@@ -53,6 +54,12 @@ def wanted(study: Study, names: Sequence[str], kinds: tuple[str, ...], per_class
     settings, media = study.section(CrawlSettings), study.section(MediaSettings)
     if per_class is not None and per_class < 1:
         raise UserError(f"--per-class {per_class} asks for nothing; give at least 1.")
+    for name in names:
+        if about_of(provider_class(name)).finds_only:
+            raise UserError(
+                f"A crawl cannot use the provider `{name}`: it finds pages, and nothing here may download them; "
+                f"list what it finds with `omnisrc providers find {name} TEXT`."
+            )
     client = open_client(settings, HostGate(Pace(1)))
     wish = MediaWish(media.image_short_side, media.clip_short_side)
     providers = {name: open_provider(name, study.section(ProviderSettings), wish, client) for name in names}

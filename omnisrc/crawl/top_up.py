@@ -16,9 +16,10 @@ from db import frontier, ledger
 from db.models import Job, Query, QueryPage
 from omnisrc.crawl.jobs import DISCOVER, FETCH, STAGES, add_discover, add_fetch, read_subject
 from omnisrc.crawl.queries import OpenQuery, Scope, in_hand, open_queries, shares
-from omnisrc.errors import ErrorClass, WorldError
+from omnisrc.errors import ErrorClass, UserError, WorldError
 
 NETWORK = tuple(error.value for error in (ErrorClass.DNS, ErrorClass.CONNECT, ErrorClass.TIMEOUT, ErrorClass.TLS))
+MISTAKE = "user"
 ENOUGH_FAILURES = 3
 
 
@@ -58,6 +59,8 @@ class TopUp:
         self._check_failures(session)
         asking = self._ask_more(session)
         fetching = self._fetch_more(session)
+        if asking and not fetching:
+            self._check_pauses(session)
         return asking or fetching
 
     def was_answered(self, session: Session) -> bool:
@@ -113,7 +116,35 @@ class TopUp:
             raise WorldError(
                 f"Fetching failed again and again ({failed[0]}: {failed[1]}); mend that and run the same command again."
             )
+        self._check_mistakes(session)
         self._check_network(session)
+
+    def _check_mistakes(self, session: Session) -> None:
+        """Ends the crawl where searches fail for what the user must mend first, such as a key that is not accepted."""
+        failed = session.execute(
+            select(Job.subject, Job.error_detail)
+            .where(Job.stage == DISCOVER, Job.state == "failed", Job.error == MISTAKE)
+            .order_by(Job.id)
+        ).all()
+        if not failed:
+            return
+        ours = set(session.scalars(select(Query.id).where(Query.provider.in_(self._scope.kinds_of))))
+        details = [detail for subject, detail in failed if read_subject(subject)[0] in ours]
+        if len(details) >= ENOUGH_FAILURES or (details and not ledger.open_jobs(session, STAGES)):
+            raise UserError(str(details[0]))
+
+    def _check_pauses(self, session: Session) -> None:
+        """Ends the crawl where all that is left are searches whose services asked for a long pause."""
+        if session.scalar(select(Job.id).where(Job.stage.in_(STAGES), Job.state == "leased").limit(1)) is not None:
+            return
+        first = session.scalar(select(func.min(Job.not_before)).where(Job.stage == DISCOVER, Job.state == "waiting"))
+        wait_s = (first or 0.0) - ledger.now(session)
+        if wait_s > self._longest_wait_s:
+            searches = ledger.open_jobs(session, [DISCOVER])
+            raise WorldError(
+                f"{searches:,} searches wait for services that asked for a pause of {wait_s / 60:,.0f} minutes; "
+                "run the same command again then."
+            )
 
     def _check_network(self, session: Session) -> None:
         """Ends the crawl where every call failed for want of a network."""

@@ -133,9 +133,8 @@ class Client:
         robots: RobotsCheck | None = None,
         deadline_s: float | None = None,
     ) -> AsyncIterator[Answer]:
-        """The final answer to a GET, inside the gate of the site that gave it.
+        """The final answer to a GET, inside the gate of the site that gave it. `headers` stay with the first origin.
 
-        A redirect to another origin goes without the header Authorization.
         Raises ItemError: BAD_URL, REFUSED_ADDRESS, ROBOTS, REDIRECT (a loop, too many, or to nowhere), DNS, CONNECT,
         TLS, TIMEOUT. What the block raises while it reads the body comes out as TIMEOUT or TRUNCATED.
         """
@@ -161,7 +160,7 @@ class Client:
                 raise ItemError(ErrorClass.REDIRECT, f"{reason}, at {onward}", http_status=response.status)
             seen.add(str(onward))
             if onward.origin != target.origin:
-                headers = {name: text for name, text in (headers or {}).items() if name.lower() != "authorization"}
+                headers = None  # a key is for the server that it was meant for
             target = onward
 
     @asynccontextmanager

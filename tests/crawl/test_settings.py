@@ -34,7 +34,14 @@ def test_they_are_read_from_the_command_line(study: Study) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["crawl.host_concurrency=0", "crawl.host_rate=-1", "crawl.hosts.a=5", "crawl.min_sid=3", "providers.flickr.key=1"],
+    [
+        "crawl.host_concurrency=0",
+        "crawl.host_rate=-1",
+        "crawl.max_days=-1",
+        "crawl.hosts.a=5",
+        "crawl.min_sid=3",
+        "providers.flickr.key=1",
+    ],
 )
 def test_what_does_not_fit_is_refused(study: Study, text: str) -> None:
     with pytest.raises(UserError):

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from omnisrc.crawl.providers.about import About, CallLimits
 from omnisrc.crawl.providers.archive_files import choose_file, quoted
 from omnisrc.crawl.providers.call import call_json, envelope
 from omnisrc.crawl.providers.licences import is_open, licence_of_url
@@ -61,7 +62,8 @@ class Archive:
     """The provider `archive`. `page_size` bounds the metadata calls of a page, of which there is one for each item."""
 
     page_size = 25
-    calls_per_find = 1
+    limits = CallLimits(calls_per_find={"image": 1, "video": 1})
+    about = About("mixed rights, by default only what carries an open licence; no limit is published: few calls at a time")
     kinds = ("image", "video")
 
     def __init__(self, settings: ProviderSettings, wish: MediaWish, client: Client) -> None:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from omnisrc.crawl.providers.about import About
 from omnisrc.crawl.providers.call import Reply, call_json
 from omnisrc.crawl.providers.provider import Candidate, MediaWish, Page, Question
 from omnisrc.crawl.providers.renditions import asked_width, derivative, thumbnail
@@ -36,6 +37,9 @@ class Commons:
 
     page_size = 50
     kinds = ("image", "video")
+    about = About(
+        "free licences only, attribution is told; robot policy: contact in the User-Agent, few calls at a time"
+    )
 
     def __init__(self, settings: ProviderSettings, wish: MediaWish, client: Client) -> None:
         self._endpoint = settings.commons.endpoint

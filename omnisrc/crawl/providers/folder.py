@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from omnisrc.classes.model import label_key
+from omnisrc.crawl.providers.about import About
 from omnisrc.crawl.providers.media_names import kind_of_suffix
 from omnisrc.crawl.providers.provider import Candidate, MediaWish, Page, Question
 from omnisrc.crawl.settings import ProviderSettings
@@ -23,6 +24,7 @@ class Folder:
 
     page_size = 1000
     kinds = ("image", "video")
+    about = About("your own files; nobody is asked")
     site = None
 
     def __init__(self, settings: ProviderSettings, wish: MediaWish, client: Client) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from omnisrc.crawl.providers.about import About, CallLimits
 from omnisrc.crawl.providers.call import Reply, call_json, envelope
 from omnisrc.crawl.providers.licences import licence_name, licence_of_url
 from omnisrc.crawl.providers.numbers import whole
@@ -44,6 +45,10 @@ class Openverse:
     """The provider `openverse`. A page's cursor is the number of results before it."""
 
     kinds = ("image",)
+    limits = CallLimits(per_day=100, results=400)
+    """Of anonymous requests. In the hour it is the service's headers that tell."""
+
+    about = About("open licences only; the catalogue must not be scraped whole, nor limits dodged with many machines")
 
     def __init__(
         self,
@@ -68,6 +73,8 @@ class Openverse:
         self._access = self._open_access(target)
         self._sizes = ANONYMOUS_SIZES if self._access is None else SIZES
         self.page_size = self._sizes[-1]
+        if self._access is not None:
+            self.limits = CallLimits(per_minute=100, per_day=10_000, results=DEPTH * self.page_size)
         self._rested = 0.0
 
     @property

@@ -52,7 +52,7 @@ class Page:
 class Provider(Protocol):
     """A search service, a table or a folder. Its constructor takes (ProviderSettings, MediaWish, Client).
 
-    One that needs calls for each candidate beside those for each page says how many in `calls_per_find`.
+    Its class may have `limits` (CallLimits) and `about` (About), and `check`, a call that is smaller than a search.
     """
 
     page_size: int
@@ -66,7 +66,10 @@ class Provider(Protocol):
         ...
 
     async def find(self, question: Question, cursor: str, limit: int) -> Page:
-        """At most `limit` candidates from `cursor` on (empty: from the start). Raises ItemError."""
+        """At most `limit` candidates from `cursor` on (empty: from the start).
+
+        Raises ItemError, and UserError where its key is not accepted.
+        """
         ...
 
 

@@ -17,6 +17,10 @@ PROVIDERS = {
     "folder": "omnisrc.crawl.providers.folder:Folder",
     "openverse": "omnisrc.crawl.providers.openverse:Openverse",
     "archive": "omnisrc.crawl.providers.archive:Archive",
+    "flickr": "omnisrc.crawl.providers.flickr:Flickr",
+    "youtube": "omnisrc.crawl.providers.youtube:Youtube",
+    "pexels": "omnisrc.crawl.providers.pexels:Pexels",
+    "pixabay": "omnisrc.crawl.providers.pixabay:Pixabay",
 }
 """Name -> `module:class`."""
 
@@ -33,11 +37,16 @@ def provider_names(text: str) -> list[str]:
 
 def open_provider(name: str, settings: ProviderSettings, wish: MediaWish, client: Client) -> Provider:
     """The provider of a name. Raises UserError where there is none, or its settings do not do."""
+    return provider_class(name)(settings, wish, client)
+
+
+def provider_class(name: str) -> Callable[[ProviderSettings, MediaWish, Client], Provider]:
+    """The class of a provider, which tells its kinds, limits and terms unopened. Raises UserError."""
     module, _, attribute = _place(name).partition(":")
-    make: Callable[[ProviderSettings, MediaWish, Client], Provider] = getattr(
+    found: Callable[[ProviderSettings, MediaWish, Client], Provider] = getattr(
         importlib.import_module(module), attribute
     )
-    return make(settings, wish, client)
+    return found
 
 
 def _place(name: str, known: Sequence[str] = tuple(PROVIDERS)) -> str:

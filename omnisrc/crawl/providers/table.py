@@ -10,6 +10,7 @@ from pathlib import Path
 
 from omnisrc.classes.model import label_key
 from omnisrc.classes.stem import is_gerund, singular_of, verb_of
+from omnisrc.crawl.providers.about import About
 from omnisrc.crawl.providers.provider import Candidate, MediaWish, Page, Question
 from omnisrc.crawl.providers.table_columns import candidate, map_columns, row_kind
 from omnisrc.crawl.providers.table_rows import Row, columns_of, rows_from
@@ -25,6 +26,7 @@ class Table:
 
     page_size = 5000
     kinds = ("image", "video")
+    about = About("your own list; licences as its columns tell, robots.txt and opt-outs as everywhere")
     site = None
 
     def __init__(self, settings: ProviderSettings, wish: MediaWish, client: Client) -> None:
