@@ -163,7 +163,7 @@ def test_every_behaviour_has_its_outcome(
         return dict(session.execute(select(Decision.kind, Decision.evidence)).all())
 
     kept = own.database().read(evidence)
-    assert kept["opt-out"]["header"] == "noai, noimageai"
+    assert kept["opt-out"]["said"] == "noai, noimageai"
     assert kept["robots"]["status"] == 200 and len(kept["robots"]["sha256"]) == 64
     assert "refused-address" in kept
 
