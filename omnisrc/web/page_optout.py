@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator
 from html.parser import HTMLParser
+from itertools import islice
 
 from omnisrc.web.optout_headers import LONGEST_SAID, REFUSING, OptOut
 from omnisrc.web.tdmrep import is_reserved
 
 MAX_CHARS = 128 * 1024
-MAX_METAS = 500
+MAX_PIECES = 2000
+_PIECES = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(script|style|title|template|textarea)\b.*?(?:</\1|\Z)|<meta\b[^<>]{0,2048}>|<body\b",
+    re.DOTALL | re.IGNORECASE,
+)
+"""Metas, where the body begins, and what holds no markup of the page; each alternative takes what it looks at."""
 
 
 def page_opt_out(html: str, agents: Collection[str]) -> OptOut | None:
@@ -17,10 +24,8 @@ def page_opt_out(html: str, agents: Collection[str]) -> OptOut | None:
 
     Reads the first 128 Ki characters, up to the body; `data-nosnippet` and the like say nothing of training.
     """
-    reader = _Metas()
-    reader.feed_head(html[:MAX_CHARS])
     names = {"robots", *(agent.lower() for agent in agents)}
-    for name, content in reader.found:
+    for name, content in _metas(html[:MAX_CHARS]):
         if name == "tdm-reservation" and is_reserved(content):
             return OptOut("meta tdm-reservation", "1", content[:LONGEST_SAID])
         if name in names:
@@ -30,28 +35,25 @@ def page_opt_out(html: str, agents: Collection[str]) -> OptOut | None:
     return None
 
 
-class _Enough(Exception):
-    """The head is over."""
+def _metas(head: str) -> Iterator[tuple[str, str]]:
+    """(name, content) of the metas, names in lower case. Each is parsed by itself: the parser is slow on odd markup."""
+    for piece in islice(_PIECES.finditer(head), MAX_PIECES):
+        tag = piece[0].lower()
+        if tag.startswith("<body"):
+            return
+        if tag.startswith("<meta"):
+            parser = _Meta()
+            parser.feed(piece[0])
+            if "name" in parser.said:
+                yield parser.said["name"].strip().lower(), parser.said.get("content", "")
 
 
-class _Metas(HTMLParser):
-    """(name, content) of a page's metas, names in lower case."""
+class _Meta(HTMLParser):
+    """The attributes of one tag; the first of a name counts."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[tuple[str, str]] = []
-
-    def feed_head(self, html: str) -> None:
-        try:
-            self.feed(html)
-            self.close()
-        except (_Enough, AssertionError):  # the parser asserts on some markup that is none
-            pass
+        self.said: dict[str, str] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "body" or len(self.found) >= MAX_METAS:
-            raise _Enough
-        if tag == "meta":
-            named = {name: value or "" for name, value in reversed(attrs)}  # the first of a name counts
-            if "name" in named:
-                self.found.append((named["name"].strip().lower(), named.get("content", "")))
+        self.said = {name: value or "" for name, value in reversed(attrs)}

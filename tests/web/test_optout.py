@@ -104,7 +104,8 @@ def test_a_byte_order_mark_and_wrong_bytes_do_no_harm(web: LocalWeb) -> None:
 
 def test_rules_in_the_first_half_megabyte_count_and_the_rest_is_not_read(web: LocalWeb) -> None:
     head = b"User-agent: *\nDisallow: /a\n"
-    web.add("/robots.txt", head + b"\n" * (MAX_BYTES - len(head) - 14) + b"Disallow: /b\n" + b"Disallow: /c\n" * 200_000)
+    within = head + b"\n" * (MAX_BYTES - len(head) - 14) + b"Disallow: /b\n"
+    web.add("/robots.txt", within + b"Disallow: /c\n" * 200_000)
     assert allowed(web, "/a", "/b", "/c") == [False, False, True]
 
 
@@ -158,3 +159,167 @@ def test_a_url_is_checked_before_it_is_asked_for_and_so_is_where_it_leads(web: L
 
     asyncio.run(main())
     assert web.count("/private/a") == 0 and web.count("/moved") == 1
+
+
+def test_a_crawl_delay_is_no_longer_than_the_limit(web: LocalWeb) -> None:
+    web.add("/robots.txt", b"User-agent: *\nCrawl-delay: 86400\n")
+    delays: list[tuple[str, float]] = []
+    checked(web, "/a", slow_down=lambda site, delay: delays.append((site, delay)), longest_delay_s=7.0)
+    assert delays == [(web.site, 7.0)]
+
+
+def test_groups_for_further_agents_bind_us_where_they_are_named_to_us(web: LocalWeb) -> None:
+    web.add("/robots.txt", b"User-agent: GPTBot\nDisallow: /\n")
+    assert allowed(web, "/a") == [True]
+    (error,) = checked(web, "/a", agents=("omnisrc", "GPTBot"))
+    assert isinstance(error, Refusal) and error.evidence["agent"] == "gptbot"
+
+
+def test_five_redirects_are_followed_and_a_sixth_counts_as_no_file(web: LocalWeb) -> None:
+    for hops, fine in ((5, False), (6, True)):
+        for hop in range(hops):
+            web.redirect(f"/hop{hop}" if hop else "/robots.txt", f"/hop{hop + 1}")
+        web.add(f"/hop{hops}", FILE)
+        assert allowed(web, "/ours/a") == [fine]
+
+
+def troubled(web: LocalWeb, days: float, body: str) -> bool:
+    """Whether /ours/a is allowed `days` after the site's trouble began, `body` being what was known before."""
+    began = 1e9
+    store = MemoryStore()
+    store.save(SiteFile(web.url, ROBOTS, 503, body, began, began))
+    return allowed(web, "/ours/a", store=store, now=lambda: began + days * 86400)[0]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_after_thirty_days_of_trouble_what_was_known_before_counts(web: LocalWeb, status: int) -> None:
+    web.add("/robots.txt", status=status)
+    assert GIVEN_UP_S == 30 * 86400
+    assert [troubled(web, days, "") for days in (1, 29.9, 30.1)] == [False, False, True]
+    assert troubled(web, 30.1, FILE.decode()) is False
+
+
+def test_trouble_remembers_when_it_began_and_what_was_known_before_and_ends(web: LocalWeb) -> None:
+    store, now = MemoryStore(), [1000.0]
+    for status, since in ((200, None), (500, 1000.0 + FRESH_S), (503, 1000.0 + FRESH_S), (200, None), (404, None)):
+        web.add("/robots.txt", FILE, status=status)
+        allowed(web, "/a", store=store, now=lambda: now[0])
+        file = store.load(web.url, ROBOTS)
+        assert file is not None and (file.status, file.trouble_since) == (status, since)
+        assert file.body == ("" if status == 404 else FILE.decode())
+        now[0] += FRESH_S
+
+
+def test_a_site_that_is_never_reached_is_asked_each_time_and_its_trouble_is_noted(web: LocalWeb) -> None:
+    store = MemoryStore()
+    web.__exit__()
+    try:
+        for _ in range(2):
+            (error,) = checked(web, "/a", store=store, now=lambda: 1e9)
+            assert error is not None and error.error is ErrorClass.CONNECT
+        file = store.load(web.url, ROBOTS)
+        assert file is not None and (file.status, file.trouble_since) == (0, 1e9)
+    finally:
+        web.__enter__()
+
+
+def test_no_null_character_reaches_the_store(web: LocalWeb) -> None:
+    web.add("/robots.txt", b"User-agent: *\nDisallow: /a\n# \0")
+    store = MemoryStore()
+    assert allowed(web, "/a", store=store) == [False]
+    assert "\0" not in store.files[web.url, ROBOTS].body
+
+
+def test_a_usage_preference_in_robots_txt_is_an_opt_out(web: LocalWeb) -> None:
+    web.add("/robots.txt", b"User-agent: *\nContent-Usage: /kept/ train-ai=n\n")
+    free, error = checked(web, "/a", "/kept/a")
+    assert free is None and isinstance(error, Refusal) and error.error is ErrorClass.OPT_OUT
+    assert error.evidence["said"] == "line 2: Content-Usage: /kept/ train-ai=n"
+    assert error.evidence["where"] == web.url + "/robots.txt"
+
+
+RESERVED = b'[{"location": "/kept/", "tdm-reservation": 1, "tdm-policy": "https://example.com/p"}]'
+
+
+def test_a_reservation_in_tdmrep_json_is_an_opt_out_and_the_file_is_read_once(web: LocalWeb) -> None:
+    web.add(TDMREP, RESERVED)
+    found = checked(web, "/a", "/kept/a", "/kept/b")
+    assert [error is None for error in found] == [True, False, False] and web.count(TDMREP) == 1
+    error = found[1]
+    assert (
+        isinstance(error, Refusal) and error.error is ErrorClass.OPT_OUT and error.evidence["signal"] == "tdmrep.json"
+    )
+    assert error.evidence["where"] == web.url + TDMREP and "https://example.com/p" in error.evidence["said"]
+
+
+@pytest.mark.parametrize("status", [404, 410, 500, 503])
+def test_a_tdmrep_json_that_is_not_there_reserves_nothing(web: LocalWeb, status: int) -> None:
+    web.add(TDMREP, RESERVED, status=status)
+    assert allowed(web, "/kept/a") == [True]
+
+
+def test_a_tdmrep_json_is_kept_for_a_day_and_through_trouble(web: LocalWeb) -> None:
+    store, now = MemoryStore(), [1000.0]
+    web.add(TDMREP, RESERVED)
+    for seconds, status, requests in ((0.0, 200, 1), (FRESH_S - 1, 200, 1), (2.0, 503, 2)):
+        now[0] += seconds
+        web.add(TDMREP, RESERVED, status=status)
+        assert allowed(web, "/kept/a", store=store, now=lambda: now[0]) == [False]
+        assert web.count(TDMREP) == requests
+
+
+def test_what_robots_txt_forbids_needs_no_other_file(web: LocalWeb) -> None:
+    web.add("/robots.txt", b"User-agent: *\nDisallow: /\n")
+    assert allowed(web, "/a") == [False] and web.asked == [ROBOTS]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Robots-Tag": "otherbot: noindex, omnisrc: noai"},
+        {"TDM-Reservation": "1"},
+        {"Content-Usage": "search=y, train-ai=n"},
+    ],
+)
+def test_an_opt_out_in_the_head_is_heard_before_the_body_is_read(web: LocalWeb, headers: dict[str, str]) -> None:
+    sent = [0]
+
+    async def long(request: aioweb.Request) -> aioweb.StreamResponse:
+        response = aioweb.StreamResponse(headers=headers)
+        await response.prepare(request)
+        for _ in range(500):  # ten seconds and two megabytes, for who waits
+            await response.write(b"z" * 4096)
+            sent[0] += 1
+            await asyncio.sleep(0.02)
+        return response
+
+    web.routes["/a"] = long
+
+    async def main() -> None:
+        async with client(web.site) as asked:
+            with pytest.raises(Refusal) as caught:
+                async with asked.get(web.url + "/a", optouts=OptOuts(asked)):
+                    raise AssertionError("nobody may come to the body")
+            assert caught.value.error is ErrorClass.OPT_OUT and caught.value.http_status == 200
+            assert caught.value.evidence["said"] in headers.values()
+            assert caught.value.evidence["where"] == web.url + "/a"
+
+    asyncio.run(main())
+    assert sent[0] < 250, "the server was left while it still sent"
+
+
+def test_who_redirects_speaks_for_the_url_that_was_found_and_an_error_page_only_for_itself(web: LocalWeb) -> None:
+    web.add("/moved", status=302, headers={"Location": "/a", "X-Robots-Tag": "noai"})
+    web.add("/gone", status=404, headers={"X-Robots-Tag": "noindex"})
+    web.add("/a", b"x")
+
+    async def main() -> None:
+        async with client(web.site) as asked:
+            with pytest.raises(Refusal):
+                async with asked.get(web.url + "/moved", optouts=OptOuts(asked)):
+                    pass
+            async with asked.get(web.url + "/gone", optouts=OptOuts(asked)) as answer:
+                assert answer.status == 404
+
+    asyncio.run(main())
+    assert web.count("/a") == 0
