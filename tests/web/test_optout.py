@@ -9,7 +9,7 @@ from aiohttp import web as aioweb
 from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.web.optout import ROBOTS, OptOuts
 from omnisrc.web.refusal import Refusal
-from omnisrc.web.site_files import FRESH_S, MAX_BYTES, TROUBLE_FRESH_S, MemoryStore, SiteFile
+from omnisrc.web.site_files import FRESH_S, GIVEN_UP_S, MAX_BYTES, TROUBLE_FRESH_S, MemoryStore, SiteFile
 from omnisrc.web.tdmrep import PATH as TDMREP
 from omnisrc.web.urls import parse_url
 from tests.local_web import LocalWeb

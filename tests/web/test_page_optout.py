@@ -29,7 +29,8 @@ def test_a_refusal_in_the_head_is_heard(meta: str) -> None:
     "html",
     [
         "", '<meta name="robots" content="nofollow, max-snippet:-1">', '<meta name="gptbot" content="noai">',
-        '<p data-nosnippet>noai</p>', '<meta name="tdm-reservation" content="0">', '<!-- <meta name="robots" content="noai"> -->',
+        '<p data-nosnippet>noai</p>', '<meta name="tdm-reservation" content="0">',
+        '<!-- <meta name="robots" content="noai"> -->',
         '<body><meta name="robots" content="noai">', '<meta property="robots" content="noai">', '<meta name="robots">',
         '<script>"<meta name=robots content=noai>"</script>',
     ],
