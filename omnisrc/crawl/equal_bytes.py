@@ -24,7 +24,7 @@ CHUNK = 500
 
 
 def bury(session: Session, outcomes: Iterable[Outcome], moment: float) -> list[Tombstone]:
-    """Buries the bytes of the URLs that opted out, as far as their sums are known; what is buried now."""
+    """Buries the bytes of the URLs that opted out, as far as their sums are known; their tombstones, new and old."""
     tombs: dict[tuple[str, str], Tombstone] = {}
     for outcome in outcomes:
         error = outcome.error
@@ -36,9 +36,8 @@ def bury(session: Session, outcomes: Iterable[Outcome], moment: float) -> list[T
                 kind=kind, value=value, error=error.error.value, reason=error.detail, evidence=evidence, created=moment
             )
     for part in _chunks(list(tombs)):
-        known = select(Tombstone.kind, Tombstone.value).where(Tombstone.value.in_([value for _, value in part]))
-        for kind, value in session.execute(known).all():
-            tombs.pop((kind, value), None)
+        old = select(Tombstone).where(Tombstone.kind.in_(SUMS), Tombstone.value.in_([value for _, value in part]))
+        tombs.update({(t.kind, t.value): t for t in session.scalars(old) if (t.kind, t.value) in tombs})
     session.add_all(tombs.values())
     session.flush()
     return list(tombs.values())
@@ -78,9 +77,9 @@ def judged(outcome: Outcome, gone: Mapping[str, Tombstone]) -> Outcome:
 
 
 def refuse_known(session: Session, tombs: Sequence[Tombstone], moment: float) -> None:
-    """Refuses what the catalogue has of bytes that were buried now: assets that led to them, and assets that wait and
+    """Refuses what the catalogue has of buried bytes: assets that led to them, and assets that wait and
     would lead to them by what their provider said."""
-    for tomb in tombs:
+    for tomb in {tomb.id: tomb for tomb in tombs}.values():
         blobs = select(Blob.id).where((Blob.sha256 if tomb.kind == "sha256" else Blob.sha1) == tomb.value)
         covered = and_(Asset.blob_id.in_(blobs), Asset.state.in_(LIVE))
         if tomb.kind == "sha1":

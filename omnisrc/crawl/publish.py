@@ -105,7 +105,7 @@ def _record(
     decisions = [row for outcome in judged if (row := decision_row(outcome, moment)) is not None]
     if decisions:
         session.execute(insert(Decision), decisions)
-    equal_bytes.refuse_known(session, opted_out, moment)
+    equal_bytes.refuse_known(session, [*opted_out, *gone.values()], moment)
     _forgive_hosts(session, outcomes)
     site_files.write(session)
 

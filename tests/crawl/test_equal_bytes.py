@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
-from db.models import Asset, Tombstone
+from db.models import Asset, Host, Job, Query, QueryPage, Tombstone
 from omnisrc.cli import main
 from omnisrc.study import Study
 from omnisrc.web.optout import ROBOTS
 from omnisrc.web.tdmrep import PATH as TDMREP
 from tests.crawl.fake_commons import FakeCommons, File
 from tests.crawl.studies import assets, crawl, crawl_study, plan_crawl, work
-from tests.crawl.test_fetch import _reopen, check_shards, offer, open_study, run, table  # noqa: F401
+from tests.crawl.test_fetch import _reopen, check_shards, offer, open_study, run
 from tests.local_web import LocalWeb
 
 Picture = Callable[..., bytes]
@@ -41,7 +42,7 @@ def fetch_again(study: Study, name: str) -> None:
 def test_bytes_that_were_stored_before_an_opt_out_are_refused_wherever_they_were_found(
     study: Study,
     web: LocalWeb,
-    table: Path,  # noqa: F811
+    table: Path,
     class_file: Path,
     picture: Picture,
 ) -> None:
@@ -71,7 +72,7 @@ def test_bytes_that_were_stored_before_an_opt_out_are_refused_wherever_they_were
 def test_an_opt_out_of_a_file_whose_sha1_its_provider_told_covers_a_mirror(
     study: Study,
     web: LocalWeb,
-    table: Path,  # noqa: F811
+    table: Path,
     class_file: Path,
     picture: Picture,
     mirror_first: bool,
@@ -104,10 +105,6 @@ def test_an_opt_out_of_a_file_whose_sha1_its_provider_told_covers_a_mirror(
 
 
 def _ask_again(session) -> None:
-    from sqlalchemy import delete
-
-    from db.models import Job, Query, QueryPage
-
     session.execute(delete(QueryPage))
     session.execute(delete(Job).where(Job.stage == "discover"))
     session.execute(update(Query).values(exhausted=False))
@@ -135,10 +132,28 @@ def test_an_asset_that_waits_is_refused_by_the_sha1_that_its_provider_told(
     assert web.count("/b.jpg") == 0 and told(own, "b.jpg")["covers"] == files[0].url
 
 
+def test_equal_bytes_that_slipped_by_are_refused_when_they_are_met_again(
+    study: Study, web: LocalWeb, table: Path, class_file: Path, picture: Picture
+) -> None:
+    offer(table, web.add("/slipped", picture(1)))
+    own = open_study(study, table, web)
+    run(own, class_file)
+    digest = hashlib.sha256(picture(1)).hexdigest()
+    tomb = Tombstone(
+        kind="sha256", value=digest, error="opt-out", reason="noai", evidence={"said": "noai"}, created=0.0
+    )
+    own.database().write(lambda session: session.add(tomb))
+    offer(table, web.add("/again", picture(1)))
+    _reopen(own)
+    run(own, class_file)
+    assert outcome(own) == {"slipped": ("refused", "opt-out"), "again": ("refused", "opt-out")}
+    assert told(own, "slipped")["said"] == "noai"
+
+
 def test_a_robots_txt_that_forbids_a_url_says_nothing_of_equal_bytes_elsewhere(
     study: Study,
     web: LocalWeb,
-    table: Path,  # noqa: F811
+    table: Path,
     class_file: Path,
     picture: Picture,
 ) -> None:
@@ -154,23 +169,19 @@ def test_a_robots_txt_that_forbids_a_url_says_nothing_of_equal_bytes_elsewhere(
 
 
 def _forget_files(session) -> None:
-    from db.models import Host
-
     session.execute(update(Host).values(robots_status=None, tdm_status=None))
 
 
 def test_every_way_to_say_no_is_obeyed_in_a_crawl_and_exported_with_its_evidence(
     study: Study,
     web: LocalWeb,
-    table: Path,  # noqa: F811
+    table: Path,
     class_file: Path,
     picture: Picture,
     tmp_path: Path,
 ) -> None:
-    web.add(
-        ROBOTS,
-        b"User-agent: *\nDisallow: /private\nContent-Usage: /kept train-ai=n\n\nUser-agent: GPTBot\nDisallow: /gpt\n",
-    )
+    for_all = b"User-agent: *\nDisallow: /private\nContent-Usage: /kept train-ai=n\n"
+    web.add(ROBOTS, for_all + b"\nUser-agent: GPTBot\nDisallow: /gpt\n")
     web.add(TDMREP, b'[{"location": "/reserved", "tdm-reservation": 1}]')
     signals = {
         "private": ("robots", "robots.txt", "line 2: Disallow: /private", {}),
@@ -199,8 +210,6 @@ def test_every_way_to_say_no_is_obeyed_in_a_crawl_and_exported_with_its_evidence
 
 
 def _exported(study: Study, folder: Path) -> list[dict[str, Any]]:
-    import json
-
     file = folder / "assets.jsonl"
     assert main.run(["export", "assets", "--output", str(file), "--workspace", str(study.root)]) == 0
     return [json.loads(line) for line in file.read_text().splitlines()]

@@ -27,13 +27,6 @@ from tests.web.asking import trap
 Picture = Callable[..., bytes]
 
 
-@pytest.fixture
-def table(tmp_path: Path) -> Path:
-    path = tmp_path / "urls.csv"
-    path.write_text("url,class\n")
-    return path
-
-
 def offer(table: Path, *urls: str) -> None:
     with table.open("a") as file:
         file.writelines(f"{url},brush hair\n" for url in urls)
