@@ -14,6 +14,7 @@ from db.models import (
     ActionClass,
     Asset,
     Blob,
+    Decision,
     Find,
     Prediction,
     PredictionSet,
@@ -63,8 +64,18 @@ def asked_classes(session: Session, asset_ids: Iterable[int]) -> dict[int, list[
     return found
 
 
+def evidence(session: Session, asset_ids: Iterable[int]) -> dict[tuple[int, str], dict[str, Any]]:
+    """The newest evidence of decisions about assets, by (asset, kind of decision)."""
+    rows = session.execute(
+        select(Decision.asset_id, Decision.kind, Decision.evidence)
+        .where(Decision.asset_id.in_(list(asset_ids)))
+        .order_by(Decision.id)
+    )
+    return {(asset_id, kind): told for asset_id, kind, told in rows}
+
+
 def assets(database: Database) -> Rows:
-    """Every asset with what became of it."""
+    """Every asset with what became of it; `evidence` is of its refusal, where somebody's wish was the reason."""
     query = (
         select(Asset.id, Asset, Blob, Shard.path)
         .outerjoin(Blob, Blob.id == Asset.blob_id)
@@ -73,6 +84,7 @@ def assets(database: Database) -> Rows:
 
     def made(session: Session, rows: Sequence[Any]) -> Rows:
         classes = asked_classes(session, [row[0] for row in rows])
+        told = evidence(session, [row[0] for row in rows if row[1].error])
         for _, asset, blob, path in rows:
             yield {
                 "url": asset.url,
@@ -84,6 +96,7 @@ def assets(database: Database) -> Rows:
                 "title": asset.title,
                 "state": asset.state,
                 "error": asset.error,
+                "evidence": told.get((asset.id, asset.error or "")),
                 "http_status": asset.http_status,
                 "sha256": blob.sha256 if blob else None,
                 "width": blob.width if blob else asset.found_width,

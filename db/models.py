@@ -114,6 +114,11 @@ class Host(Base):
     robots_status: Mapped[int | None]  # of its robots.txt; null: not read yet
     robots_body: Mapped[str | None] = mapped_column(Text)
     robots_read: Mapped[float | None]
+    robots_trouble: Mapped[float | None]  # since when it cannot be had
+    tdm_status: Mapped[int | None]  # the same of its tdmrep.json
+    tdm_body: Mapped[str | None] = mapped_column(Text)
+    tdm_read: Mapped[float | None]
+    tdm_trouble: Mapped[float | None]
 
 
 class HostSlot(Base):
@@ -145,6 +150,7 @@ class Asset(Base):
     found_height: Mapped[int | None]
     found_duration: Mapped[float | None]
     found_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    found_sha1: Mapped[str | None] = mapped_column(String(40), index=True)
     state: Mapped[str] = mapped_column(String(10), default="waiting")  # waiting stored duplicate refused failed
     error: Mapped[str | None] = mapped_column(String(20))
     error_detail: Mapped[str | None] = mapped_column(Text)
@@ -205,6 +211,7 @@ class Blob(Base):
     __tablename__ = "blob"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    sha1: Mapped[str | None] = mapped_column(String(40), index=True)  # of the same bytes; some providers tell it
     fetched_bytes: Mapped[int] = mapped_column(BigInteger)
     medium: Mapped[str] = mapped_column(String(10))
     mime: Mapped[str] = mapped_column(String(50))
@@ -422,11 +429,13 @@ class Run(Base):
 
 
 class Tombstone(Base):
-    """What was taken down, so that no later crawl brings it back."""
+    """What was taken down or opted out of, so that no later crawl brings it back."""
 
     __tablename__ = "tombstone"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    kind: Mapped[str] = mapped_column(String(10))  # url | sha256 | author
+    kind: Mapped[str] = mapped_column(String(10))  # url | sha256 | sha1 | author
     value: Mapped[str] = mapped_column(String(500), index=True)
+    error: Mapped[str] = mapped_column(String(20), default="taken-down")  # of what comes again: taken-down | opt-out
     reason: Mapped[str] = mapped_column(Text, default="")
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created: Mapped[float]

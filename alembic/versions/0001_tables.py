@@ -36,6 +36,11 @@ def upgrade() -> None:
         sa.Column("robots_status", sa.Integer(), nullable=True),
         sa.Column("robots_body", sa.Text(), nullable=True),
         sa.Column("robots_read", sa.Float(precision=53), nullable=True),
+        sa.Column("robots_trouble", sa.Float(precision=53), nullable=True),
+        sa.Column("tdm_status", sa.Integer(), nullable=True),
+        sa.Column("tdm_body", sa.Text(), nullable=True),
+        sa.Column("tdm_read", sa.Float(precision=53), nullable=True),
+        sa.Column("tdm_trouble", sa.Float(precision=53), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_host")),
     )
     op.create_table(
@@ -117,7 +122,9 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("value", sa.String(length=500), nullable=False),
+        sa.Column("error", sa.String(length=20), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("evidence", sa.JSON(), nullable=True),
         sa.Column("created", sa.Float(precision=53), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tombstone")),
     )
@@ -140,6 +147,7 @@ def upgrade() -> None:
         "blob",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("sha1", sa.String(length=40), nullable=True),
         sa.Column("fetched_bytes", sa.BigInteger(), nullable=False),
         sa.Column("medium", sa.String(length=10), nullable=False),
         sa.Column("mime", sa.String(length=50), nullable=False),
@@ -160,6 +168,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("sha256", name=op.f("uq_blob_sha256")),
     )
     with op.batch_alter_table("blob", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_blob_sha1"), ["sha1"], unique=False)
         batch_op.create_index(batch_op.f("ix_blob_shard_id"), ["shard_id"], unique=False)
 
     op.create_table(
@@ -250,6 +259,7 @@ def upgrade() -> None:
         sa.Column("found_height", sa.Integer(), nullable=True),
         sa.Column("found_duration", sa.Float(precision=53), nullable=True),
         sa.Column("found_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("found_sha1", sa.String(length=40), nullable=True),
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("error", sa.String(length=20), nullable=True),
         sa.Column("error_detail", sa.Text(), nullable=True),
@@ -272,6 +282,7 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_asset_frontier", ["state", "host", "lease_token", "not_before", "priority"], unique=False
         )
+        batch_op.create_index(batch_op.f("ix_asset_found_sha1"), ["found_sha1"], unique=False)
         batch_op.create_index(batch_op.f("ix_asset_lease_token"), ["lease_token"], unique=False)
 
     op.create_table(
@@ -500,6 +511,7 @@ def downgrade() -> None:
     op.drop_table("class_edge")
     with op.batch_alter_table("asset", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_asset_lease_token"))
+        batch_op.drop_index(batch_op.f("ix_asset_found_sha1"))
         batch_op.drop_index("ix_asset_frontier")
         batch_op.drop_index(batch_op.f("ix_asset_blob_id"))
 
@@ -519,6 +531,7 @@ def downgrade() -> None:
     op.drop_table("prediction_set")
     with op.batch_alter_table("blob", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_blob_shard_id"))
+        batch_op.drop_index(batch_op.f("ix_blob_sha1"))
 
     op.drop_table("blob")
     op.drop_table("action_class")

@@ -17,8 +17,8 @@ from db.models import Asset, Host
 from db.session import Database
 from omnisrc.crawl.finds import LOCAL_SITE
 from omnisrc.crawl.pace import Limits, host_row
-from omnisrc.crawl.robots_store import HostTableStore
 from omnisrc.crawl.settings import CrawlSettings
+from omnisrc.crawl.site_store import HostTableStore
 from omnisrc.web.hosts import Pace
 
 MOST_AT_ONCE = 256
@@ -48,12 +48,12 @@ class Claims:
     """
 
     def __init__(
-        self, database: Database, token: str, settings: CrawlSettings, robots: HostTableStore, drains: int
+        self, database: Database, token: str, settings: CrawlSettings, site_files: HostTableStore, drains: int
     ) -> None:
         self._database = database
         self._token = token
         self._settings = settings
-        self._robots = robots
+        self._site_files = site_files
         self._drains = max(1, drains)
         self._claimed = 0
         self.fragile = False
@@ -92,7 +92,7 @@ class Claims:
             shares.append(share)
             claimed += len(kept)
             room -= slots
-        self._robots.read(session, [share.site for share in shares])
+        self._site_files.read(session, [share.site for share in shares])
         self._claimed, self.fragile = self._claimed + claimed, fragile
         return shares
 
@@ -140,7 +140,7 @@ class Claims:
                 return row.not_before - moment
             limits = Limits.of(self._settings, site, row.rate, row.concurrency)
             slots = frontier.take_slots(session, site, self._token, 1, limits.concurrency)
-            self._robots.read(session, [site])
+            self._site_files.read(session, [site])
             return limits.share(slots) if slots else 1.0
 
         return self._database.write(take)

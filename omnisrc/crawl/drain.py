@@ -149,7 +149,7 @@ class Drain:
         try:
             body, fetched = await self._retriever.retrieve(asset, heard)
             landed, first = await self._landing.land(f"a{asset.id:010d}", asset.kind, body)
-            return Outcome(asset, fetched, landed.sha256, landed.key if first else None)
+            return Outcome(asset, fetched, landed.sha256, landed.key if first else None, sha1=landed.sha1)
         except SiteBusy as busy:
             return Outcome(asset, later_s=busy.later_s)
         except ItemError as error:

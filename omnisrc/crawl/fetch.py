@@ -20,14 +20,15 @@ from omnisrc.crawl.landing import Landing, LandingRules
 from omnisrc.crawl.providers.folder import folder_root
 from omnisrc.crawl.publish import publish
 from omnisrc.crawl.retrieve import Retriever
-from omnisrc.crawl.robots_store import HostTableStore
 from omnisrc.crawl.settings import CrawlSettings, ProviderSettings
+from omnisrc.crawl.site_store import HostTableStore
 from omnisrc.crawl.slots import SlotGate
 from omnisrc.engine.stage import Job
 from omnisrc.media.settings import MediaSettings
 from omnisrc.media.shared_guard import shared_pool
+from omnisrc.web.client import AGENT
 from omnisrc.web.hosts import Pace
-from omnisrc.web.robots import Robots
+from omnisrc.web.optout import OptOuts
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +42,14 @@ def run(job: Job) -> None:
     Raises ItemError(STORAGE) where the disk fails; then nothing is recorded, and the assets go back.
     """
     settings, media = job.study.section(CrawlSettings), job.study.section(MediaSettings)
-    robots = HostTableStore()
-    claims = Claims(job.database, job.token, settings, robots, drains(job.study))
+    store = HostTableStore()
+    claims = Claims(job.database, job.token, settings, store, drains(job.study))
     rules = LandingRules(settings.min_side, media.image_short_side, media.jpeg_quality)
     spill = job.study.landing / f"fetch-{job.token}-"
     landing = Landing(job.study.landing, f"landing-{job.token}", shared_pool(media), rules)
     try:
-        drain = asyncio.run(_drain(job, settings, claims, robots, landing, spill))
-        publish(job, landing, drain.outcomes, robots)
+        drain = asyncio.run(_drain(job, settings, claims, store, landing, spill))
+        publish(job, landing, drain.outcomes, store)
     finally:
         landing.close()
         for left in spill.parent.glob(f"{spill.name}*"):
@@ -62,9 +63,15 @@ async def _drain(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "fetch"))
     gate = SlotGate(claims.one_slot)
     async with open_client(settings, gate) as client:
-        robots = Robots(client, store, slow_down=lambda site, delay: _slow_down(gate, site, delay))
+        optouts = OptOuts(
+            client,
+            store,
+            agents=(AGENT, *settings.optout_agents),
+            slow_down=lambda site, delay: _slow_down(gate, site, delay),
+            longest_delay_s=settings.longest_crawl_delay_s,
+        )
         local_root = folder_root(job.study.section(ProviderSettings))
-        retriever = Retriever(client, robots, settings, spill, local_root)
+        retriever = Retriever(client, optouts, settings, spill, local_root)
         drain = Drain(settings, claims, gate, retriever, landing, job.stopping, lambda: _searching(job))
         progress = asyncio.create_task(_tell_progress(job, drain, landing))
         try:

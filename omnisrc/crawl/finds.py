@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from db.insert import insert_missing
-from db.models import Asset, Find, Tombstone
+from db.ledger import now
+from db.models import Asset, Decision, Find, Tombstone
+from omnisrc.crawl.equal_bytes import decision_of, error_of
 from omnisrc.crawl.providers.provider import Candidate
 from omnisrc.errors import REFUSED, ErrorClass, ItemError
 from omnisrc.web.urls import parse_url
 
 LOCAL_SITE = "file:"
 CHUNK = 500
+
+Gone = Mapping[tuple[str, str], Tombstone]
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,8 @@ def record_finds(
 ) -> int:
     """Writes a page of candidates; the number of assets that were not known before.
 
-    A candidate that cannot be wanted (bad URL, by its own account too small, taken down) is an asset too: refused.
+    A candidate that cannot be wanted (bad URL, by its own account too small, taken down, or with the SHA-1 of what an
+    owner opted out of) is an asset too: refused.
     """
     places = [place_of(candidate, local_root) for candidate in candidates]
     known = _ids(session, [place.sha256 for place in places])
@@ -78,7 +83,27 @@ def record_finds(
             {"query_id": query_id, "asset_id": ids[place.sha256], "rank": rank, "page": page},
         )
     insert_missing(session, Find, list(finds.values()))
+    _record_opt_outs(session, candidates, places, rows, ids, gone)
     return len(rows)
+
+
+def _record_opt_outs(
+    session: Session,
+    candidates: Sequence[Candidate],
+    places: Sequence[Place],
+    rows: Mapping[str, Mapping[str, Any]],
+    ids: Mapping[str, int],
+    gone: Gone,
+) -> None:
+    """Writes the evidence of new assets that an earlier opt-out covers."""
+    made = {
+        ids[place.sha256]: gone["sha1", candidate.sha1 or ""]
+        for candidate, place in zip(candidates, places, strict=True)
+        if rows.get(place.sha256, {}).get("error") == ErrorClass.OPT_OUT and ("sha1", candidate.sha1 or "") in gone
+    }
+    if made:
+        moment = now(session)
+        session.execute(insert(Decision), [decision_of(asset_id, tomb, moment) for asset_id, tomb in made.items()])
 
 
 def _ids(session: Session, digests: Sequence[str]) -> dict[str, int]:
@@ -94,22 +119,19 @@ def _ids(session: Session, digests: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def _tombstones(session: Session, candidates: Sequence[Candidate], places: Sequence[Place]) -> set[tuple[str, str]]:
-    """The URLs and authors among the candidates that were taken down."""
+def _tombstones(session: Session, candidates: Sequence[Candidate], places: Sequence[Place]) -> Gone:
+    """What is buried of the candidates' URLs, authors and SHA-1 sums."""
     if session.scalar(select(Tombstone.id).limit(1)) is None:
-        return set()
-    values = [place.url for place in places] + [c.author for c in candidates if c.author]
-    rows = session.execute(
-        select(Tombstone.kind, Tombstone.value).where(
-            Tombstone.kind.in_(["url", "author"]), Tombstone.value.in_(values)
-        )
+        return {}
+    values = [place.url for place in places]
+    values += [text for candidate in candidates for text in (candidate.author, candidate.sha1) if text]
+    rows = session.scalars(
+        select(Tombstone).where(Tombstone.kind.in_(["url", "author", "sha1"]), Tombstone.value.in_(values))
     )
-    return {(kind, value) for kind, value in rows}
+    return {(tomb.kind, tomb.value): tomb for tomb in rows}
 
 
-def _asset(
-    candidate: Candidate, place: Place, provider: str, rank: int, min_side: int, gone: set[tuple[str, str]]
-) -> dict[str, Any]:
+def _asset(candidate: Candidate, place: Place, provider: str, rank: int, min_side: int, gone: Gone) -> dict[str, Any]:
     error = place.error or _unwanted(candidate, place, min_side, gone)
     state = "waiting" if error is None else "refused" if error.error in REFUSED else "failed"
     return {
@@ -127,6 +149,7 @@ def _asset(
         "found_height": candidate.height,
         "found_duration": candidate.duration,
         "found_bytes": candidate.bytes,
+        "found_sha1": candidate.sha1,
         "state": state,
         "error": error.error.value if error else None,
         "error_detail": error.detail if error else None,
@@ -138,9 +161,10 @@ def _asset(
     }
 
 
-def _unwanted(candidate: Candidate, place: Place, min_side: int, gone: set[tuple[str, str]]) -> ItemError | None:
-    if ("url", place.url) in gone or ("author", candidate.author or "") in gone:
-        return ItemError(ErrorClass.TAKEN_DOWN, "taken down before")
+def _unwanted(candidate: Candidate, place: Place, min_side: int, gone: Gone) -> ItemError | None:
+    for named in (("url", place.url), ("author", candidate.author or ""), ("sha1", candidate.sha1 or "")):
+        if named in gone:
+            return error_of(gone[named])
     if candidate.width and candidate.height and min(candidate.width, candidate.height) < min_side:
         return ItemError(ErrorClass.TOO_SMALL, f"{candidate.width}x{candidate.height}, says {place.site}")
     return None

@@ -38,6 +38,7 @@ class Landed:
     medium: str
     key: str
     sha256: str
+    sha1: str | None
     fetched_bytes: int
     mime: str
     stored_sha256: str
@@ -113,6 +114,7 @@ class Landing:
                 medium="image",
                 key=key,
                 sha256=body.sha256,
+                sha1=body.sha1,
                 fetched_bytes=body.length,
                 mime="image/jpeg",
                 stored_sha256=hashlib.sha256(image.data).hexdigest(),
@@ -134,6 +136,7 @@ class Landing:
                 medium="video",
                 key=key,
                 sha256=body.sha256,
+                sha1=body.sha1,
                 fetched_bytes=body.length,
                 mime=sniff(data[:SNIFF_BYTES]) or "",
                 stored_sha256=body.sha256,

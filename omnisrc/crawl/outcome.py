@@ -35,6 +35,7 @@ class Outcome:
     key: str | None = None
     error: ItemError | None = None
     later_s: float | None = None
+    sha1: str | None = None
 
 
 def rule_of(error: ItemError) -> RetryRule:

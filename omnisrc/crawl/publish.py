@@ -12,12 +12,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from db.ledger import now
-from db.models import Asset, Blob, Decision, Host, Shard, Tombstone
+from db.models import Asset, Blob, Decision, Host, Shard
+from omnisrc.crawl import equal_bytes
 from omnisrc.crawl.landing import FIELDS, Landed, Landing
 from omnisrc.crawl.outcome import Outcome, decision_row, error_row, stored_row
-from omnisrc.crawl.robots_store import HostTableStore
+from omnisrc.crawl.site_store import HostTableStore
 from omnisrc.engine.stage import Job
-from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.shards.read import read_bytes
 from omnisrc.shards.write import ShardFile, ShardWriter, index_path
 
@@ -33,7 +33,7 @@ class _Stored(Exception):
         self.digests = digests
 
 
-def publish(job: Job, landing: Landing, outcomes: Sequence[Outcome], robots: HostTableStore) -> None:
+def publish(job: Job, landing: Landing, outcomes: Sequence[Outcome], site_files: HostTableStore) -> None:
     """Closes the landing's shards and commits all that the drain found out.
 
     Equal bytes that another worker stored meanwhile are taken out of the shards again, before the shards are known to
@@ -47,7 +47,7 @@ def publish(job: Job, landing: Landing, outcomes: Sequence[Outcome], robots: Hos
                 files[medium] = writer.close()
         for attempt in range(TRIES):
             try:
-                _commit(job, files, landed, outcomes, robots)
+                _commit(job, files, landed, outcomes, site_files)
                 return
             except _Stored as stored:
                 files, landed = _without(files, landed, stored.digests, f"-{attempt + 1}")
@@ -64,9 +64,9 @@ def _commit(
     files: Mapping[str, ShardFile],
     landed: Mapping[str, Landed],
     outcomes: Sequence[Outcome],
-    robots: HostTableStore,
+    site_files: HostTableStore,
 ) -> None:
-    job.commit(lambda session: _record(session, job, files, landed, outcomes, robots), _summary(outcomes, files))
+    job.commit(lambda session: _record(session, job, files, landed, outcomes, site_files), _summary(outcomes, files))
 
 
 def _summary(outcomes: Sequence[Outcome], files: Mapping[str, ShardFile]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _record(
     files: Mapping[str, ShardFile],
     landed: Mapping[str, Landed],
     outcomes: Sequence[Outcome],
-    robots: HostTableStore,
+    site_files: HostTableStore,
 ) -> None:
     moment = now(session)
     digests = [outcome.sha256 for outcome in outcomes if outcome.sha256 is not None]
@@ -93,29 +93,27 @@ def _record(
     clash = known.keys() & landed.keys()
     if clash:
         raise _Stored(clash)
-    gone = _taken_down(session, digests)
-    if gone & landed.keys():
-        raise _Stored(gone)
+    opted_out = equal_bytes.bury(session, outcomes, moment)
+    gone = equal_bytes.buried(session, outcomes)
+    if gone.keys() & landed.keys():
+        raise _Stored(set(gone))
     ids = {**known, **_add_shards(session, job, files, landed, moment)}
-    rows = [_row(outcome, landed, ids, gone, moment) for outcome in outcomes]
+    judged = [equal_bytes.judged(outcome, gone) for outcome in outcomes]
+    rows = [_row(outcome, landed, ids, moment) for outcome in judged]
     if rows:
         session.execute(update(Asset), rows)
-    decisions = [row for outcome in outcomes if (row := decision_row(outcome, moment)) is not None]
+    decisions = [row for outcome in judged if (row := decision_row(outcome, moment)) is not None]
     if decisions:
         session.execute(insert(Decision), decisions)
+    equal_bytes.refuse_known(session, [*opted_out, *gone.values()], moment)
     _forgive_hosts(session, outcomes)
-    robots.write(session)
+    site_files.write(session)
 
 
-def _row(
-    outcome: Outcome, landed: Mapping[str, Landed], ids: Mapping[str, int], gone: set[str], moment: float
-) -> dict[str, Any]:
+def _row(outcome: Outcome, landed: Mapping[str, Landed], ids: Mapping[str, int], moment: float) -> dict[str, Any]:
     digest = outcome.sha256
-    if digest is None:
+    if digest is None or outcome.error is not None:
         return error_row(outcome, moment)
-    if digest in gone:
-        error = ItemError(ErrorClass.TAKEN_DOWN, "these bytes were taken down before")
-        return error_row(replace(outcome, error=error), moment)
     ours = digest in landed and landed[digest].key == outcome.key
     return stored_row(outcome, "stored" if ours else "duplicate", ids[digest], moment)
 
@@ -125,18 +123,6 @@ def _blob_ids(session: Session, digests: Sequence[str]) -> dict[str, int]:
     for start in range(0, len(digests), CHUNK):
         rows = session.execute(select(Blob.sha256, Blob.id).where(Blob.sha256.in_(digests[start : start + CHUNK])))
         found.update((digest, blob_id) for digest, blob_id in rows)
-    return found
-
-
-def _taken_down(session: Session, digests: Sequence[str]) -> set[str]:
-    if session.scalar(select(Tombstone.id).where(Tombstone.kind == "sha256").limit(1)) is None:
-        return set()
-    found: set[str] = set()
-    for start in range(0, len(digests), CHUNK):
-        part = digests[start : start + CHUNK]
-        found |= set(
-            session.scalars(select(Tombstone.value).where(Tombstone.kind == "sha256", Tombstone.value.in_(part)))
-        )
     return found
 
 
@@ -168,6 +154,7 @@ def _add_shards(
 def _blob(item: Landed, shard_id: int) -> dict[str, Any]:
     return {
         "sha256": item.sha256,
+        "sha1": item.sha1,
         "fetched_bytes": item.fetched_bytes,
         "medium": item.medium,
         "mime": item.mime,

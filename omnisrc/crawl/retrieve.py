@@ -11,9 +11,9 @@ from omnisrc.crawl.landing import head_check
 from omnisrc.crawl.outcome import Fetched
 from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.errors import ErrorClass, ItemError
-from omnisrc.web.client import AGENT, Answer, Client
-from omnisrc.web.download import HEAD_BYTES, Body, BodyLimits, check_opt_out, read_body
-from omnisrc.web.robots import Robots
+from omnisrc.web.client import Answer, Client
+from omnisrc.web.download import HEAD_BYTES, Body, BodyLimits, read_body
+from omnisrc.web.optout import OptOuts
 
 MEMORY_BYTES = 2 * 2**20
 
@@ -22,10 +22,10 @@ class Retriever:
     """Fetches assets; large bodies go through files whose path begins with `spill`."""
 
     def __init__(
-        self, client: Client, robots: Robots, settings: CrawlSettings, spill: Path, local_root: Path | None
+        self, client: Client, optouts: OptOuts, settings: CrawlSettings, spill: Path, local_root: Path | None
     ) -> None:
         self._client = client
-        self._robots = robots
+        self._optouts = optouts
         self._settings = settings
         self._spill = spill
         self._local_root = local_root
@@ -40,10 +40,9 @@ class Retriever:
             return self._local(asset), Fetched()
         limits = self._limits(asset.kind)
         deadline_s = self._settings.image_deadline_s if asset.kind == "image" else self._settings.video_deadline_s
-        async with self._client.get(asset.url, robots=self._robots, deadline_s=deadline_s) as answer:
+        async with self._client.get(asset.url, optouts=self._optouts, deadline_s=deadline_s) as answer:
             heard["answer"] = answer
             answer.raise_for_status()
-            check_opt_out(answer, AGENT)
             body = await read_body(answer, limits)
         return body, Fetched(str(answer.target), answer.status)
 
@@ -73,4 +72,5 @@ class Retriever:
         if not data:
             raise ItemError(ErrorClass.EMPTY, "no bytes")
         head_check(asset.kind)(data[:HEAD_BYTES])
-        return Body(data, len(data), hashlib.sha256(data).hexdigest())
+        sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+        return Body(data, len(data), hashlib.sha256(data).hexdigest(), sha1)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
+
+PRODUCT_TOKEN = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class CrawlSettings:
     min_speed: float = 4096.0  # bytes a second, over a whole body that takes longer than 5 s
     longest_wait_s: float = 600.0  # a crawl ends, and says so, when nothing can be fetched sooner than this
 
+    optout_agents: tuple[str, ...] = ()  # further product tokens that owners may mean us by, such as GPTBot
+    longest_crawl_delay_s: float = 60.0  # a Crawl-delay counts as no more than this
+
     concurrency: int = 128  # items at a time in one worker, over all hosts
     drains: int = 0  # fetch jobs at a time, each with its share of every host; 0: engine.io_workers
     drain_s: float = 20.0  # one fetch job takes new items for so long,
@@ -48,6 +54,10 @@ class CrawlSettings:
             raise ValueError("host_concurrency and concurrency are at least 1")
         if self.host_rate < 0:
             raise ValueError("host_rate is at least 0 (0: no pacing)")
+        if self.longest_crawl_delay_s < 0:
+            raise ValueError("longest_crawl_delay_s is at least 0 (0: no Crawl-delay counts)")
+        if not all(PRODUCT_TOKEN.fullmatch(agent) for agent in self.optout_agents):
+            raise ValueError("optout_agents are product tokens (letters, digits and _.-), such as GPTBot")
         if min(self.images_per_class, self.videos_per_class, self.min_side) < 0:
             raise ValueError("images_per_class, videos_per_class and min_side are at least 0")
         if self.max_days < 0:

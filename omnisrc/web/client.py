@@ -25,7 +25,7 @@ from omnisrc.web.retry_after import parse_retry_after
 from omnisrc.web.urls import WebUrl, parse_url
 
 AGENT = "omnisrc"
-"""Our product token, by which robots.txt and X-Robots-Tag may address us."""
+"""Our product token, by which owners may address us."""
 
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -38,10 +38,16 @@ def user_agent(version: str, contact: str) -> str:
     return f"{AGENT}/{version} ({'+' + contact if contact else 'research crawler; no contact given'})"
 
 
-class RobotsCheck(Protocol):
-    """Raises ItemError(ROBOTS) where the site's robots.txt forbids the URL."""
+class Headers(Protocol):
+    def getall(self, key: str, default: list[str]) -> list[str]: ...
+
+
+class OwnersWishes(Protocol):
+    """Raises ItemError (ROBOTS, OPT_OUT) where the owner keeps the URL from us: before the request, and by its head."""
 
     async def check(self, target: WebUrl) -> None: ...
+
+    def heed(self, target: WebUrl, status: int, headers: Headers) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -130,24 +136,27 @@ class Client:
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        robots: RobotsCheck | None = None,
+        optouts: OwnersWishes | None = None,
         deadline_s: float | None = None,
     ) -> AsyncIterator[Answer]:
         """The final answer to a GET, inside the gate of the site that gave it. `headers` stay with the first origin.
 
-        Raises ItemError: BAD_URL, REFUSED_ADDRESS, ROBOTS, REDIRECT (a loop, too many, or to nowhere), DNS, CONNECT,
-        TLS, TIMEOUT. What the block raises while it reads the body comes out as TIMEOUT or TRUNCATED.
+        Raises ItemError: BAD_URL, REFUSED_ADDRESS, ROBOTS and OPT_OUT (of any hop, before a body is read), REDIRECT (a
+        loop, too many, or to nowhere), DNS, CONNECT, TLS, TIMEOUT. What the block raises while it reads the body comes
+        out as TIMEOUT or TRUNCATED.
         """
         target = parse_url(url)
         seen = {str(target)}
         left = deadline_s or self.patience.deadline_s
         while True:
             self.vet(target)
-            if robots is not None:
-                await robots.check(target)
+            if optouts is not None:
+                await optouts.check(target)
             async with self.gate.slot(target.site):
                 started = time.monotonic()
                 async with self._asked(target, headers, left) as response:
+                    if optouts is not None:
+                        optouts.heed(target, response.status, response.headers)
                     if response.status != 200:
                         await _finish(response)
                     onward = self._onward(target, response)

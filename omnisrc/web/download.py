@@ -14,8 +14,6 @@ from typing import BinaryIO
 
 from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.web.client import Answer
-from omnisrc.web.optout import opt_out
-from omnisrc.web.refusal import Refusal
 
 HEAD_BYTES = 4096
 """So many first bytes tell the kind of a file."""
@@ -47,6 +45,7 @@ class Body:
     source: bytes | Path
     length: int
     sha256: str
+    sha1: str | None = None
 
     def read(self) -> bytes:
         return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
@@ -66,11 +65,13 @@ class _Sink:
     file: BinaryIO | None = None
     path: Path | None = None
     hash: hashlib._Hash = field(default_factory=hashlib.sha256)
+    sha1: hashlib._Hash = field(default_factory=lambda: hashlib.sha1(usedforsecurity=False))
     checked: bool = False
 
     def write(self, chunk: bytes) -> None:
         self.length += len(chunk)
         self.hash.update(chunk)
+        self.sha1.update(chunk)
         if self.file is None:
             self.chunks.append(chunk)
             if not self.checked and self.length >= HEAD_BYTES:
@@ -87,8 +88,8 @@ class _Sink:
             self._check_head()
         if self.file is not None and self.path is not None:
             self.file.close()
-            return Body(self.path, self.length, self.hash.hexdigest())
-        return Body(b"".join(self.chunks), self.length, self.hash.hexdigest())
+            return Body(self.path, self.length, self.hash.hexdigest(), self.sha1.hexdigest())
+        return Body(b"".join(self.chunks), self.length, self.hash.hexdigest(), self.sha1.hexdigest())
 
     def abandon(self) -> None:
         if self.file is not None and self.path is not None:
@@ -140,14 +141,6 @@ class _Inflater:
     def finish(self) -> None:
         if not self._stream.eof:
             raise ItemError(ErrorClass.TRUNCATED, "the encoded body ends early")
-
-
-def check_opt_out(answer: Answer, agent: str) -> None:
-    """Raises Refusal(OPT_OUT) where the head of an answer keeps its content from us."""
-    found = opt_out(answer.headers, agent)
-    if found is not None:
-        evidence = {"url": str(answer.target), "signal": found.signal, "header": found.evidence, "at": time.time()}
-        raise Refusal(ErrorClass.OPT_OUT, f"{found.signal}: {found.directive}", evidence, http_status=answer.status)
 
 
 async def read_body(answer: Answer, limits: BodyLimits) -> Body:

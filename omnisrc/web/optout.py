@@ -1,71 +1,97 @@
-"""Opt-out signals in response headers, and the evidence that is kept of them.
-
-One reader a signal, in the table READERS: another signal is another function and another line.
-"""
+"""The opt-out engine: every way in which an owner can say no, asked before a request and at the head of each answer."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Protocol
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
-REFUSING = frozenset({"noai", "noimageai", "noml", "noindex", "noimageindex", "none"})
-"""Directives of X-Robots-Tag by which an owner says that this is not for us. `none` means noindex, nofollow."""
+from omnisrc.errors import ErrorClass
+from omnisrc.web import tdmrep
+from omnisrc.web.client import AGENT, Client, Headers
+from omnisrc.web.optout_headers import header_opt_out
+from omnisrc.web.refusal import Refusal
+from omnisrc.web.robots_rules import Group, RobotsRules, Rule, parse_robots
+from omnisrc.web.site_files import MemoryStore, SiteFile, SiteFiles, SiteFileStore
+from omnisrc.web.urls import WebUrl
 
-_WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
-_SCOPE = re.compile(r"\s*([\w*./-]+)\s*:\s*(.*)", re.DOTALL)
-
-
-class Headers(Protocol):
-    def getall(self, key: str, default: list[str]) -> list[str]: ...
-
-
-@dataclass(frozen=True)
-class OptOut:
-    """An owner's refusal: which signal, which directive, and the words as they came."""
-
-    signal: str
-    directive: str
-    evidence: str
+ROBOTS = "/robots.txt"
+LONGEST_DELAY_S = 60.0
 
 
-def robots_tag_directives(values: Iterable[str], agent: str) -> list[tuple[str, str]]:
-    """The directives of X-Robots-Tag headers that address `agent`, each with the header value it stood in.
+class OptOuts:
+    """Refuses what its owner keeps from us, with the evidence.
 
-    A value is a comma list; `name:` before a directive scopes what follows to that agent, and `*` to all.
+    Args:
+        agents: product tokens that owners may address us by, our own first.
+        slow_down: told the Crawl-delay of a site that has one, `longest_delay_s` at the most.
     """
-    found = []
-    for value in values:
-        scope = "*"
-        for part in value.split(","):
-            match = _SCOPE.fullmatch(part)
-            directive = part.strip().lower()
-            if match:
-                name, rest = match[1].lower(), match[2].strip().lower()
-                if name in _WITH_VALUE:
-                    directive = name
-                else:
-                    scope, directive = name, rest.partition(":")[0].strip()
-            if directive and scope in ("*", agent.lower()):
-                found.append((directive, value))
-    return found
 
+    def __init__(
+        self,
+        client: Client,
+        store: SiteFileStore | None = None,
+        *,
+        agents: Sequence[str] = (AGENT,),
+        slow_down: Callable[[str, float], None] | None = None,
+        longest_delay_s: float = LONGEST_DELAY_S,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        store = store or MemoryStore()
+        self._agents = tuple(agents)
+        self._slow_down = slow_down
+        self._longest_delay_s = longest_delay_s
+        self._now = now
+        self._slowed: dict[str, float] = {}
+        self._robots = SiteFiles(client, store, ROBOTS, parse_robots, now)
+        self._reservations = SiteFiles(client, store, tdmrep.PATH, tdmrep.parse_tdmrep, now)
 
-def _robots_tag(headers: Headers, agent: str) -> OptOut | None:
-    for directive, value in robots_tag_directives(headers.getall("X-Robots-Tag", []), agent):
-        if directive in REFUSING:
-            return OptOut("x-robots-tag", directive, value[:500])
-    return None
+    async def check(self, target: WebUrl) -> None:
+        """What the site says of a URL, before it is asked for.
 
+        Raises Refusal: ROBOTS where robots.txt forbids it or answered 429 or 5xx (its status is then the error's),
+        OPT_OUT where a usage preference there or tdmrep.json keeps it from training; and the ItemError of a request
+        without an answer.
+        """
+        file, rules = await self._robots.of(target.origin)
+        self._keep_delay(target.site, rules)
+        if file.in_trouble and not file.given_up:
+            detail = f"robots.txt answered {file.status}: nothing is allowed"
+            raise Refusal(ErrorClass.ROBOTS, detail, {"signal": "robots.txt", **file.evidence}, http_status=file.status)
+        forbidden = rules.disallowing(target.url.raw_path_qs, self._agents)
+        if forbidden is not None:
+            evidence = self._by_rule("robots.txt", target, file, *forbidden)
+            raise Refusal(ErrorClass.ROBOTS, "robots.txt forbids it", evidence)
+        kept = rules.opting_out(target.url.raw_path_qs, self._agents)
+        if kept is not None:
+            evidence = self._by_rule("robots.txt usage", target, file, *kept)
+            raise Refusal(ErrorClass.OPT_OUT, f"robots.txt: {kept[1].line}"[:200], evidence)
+        await self._check_reservations(target)
 
-READERS: tuple[Callable[[Headers, str], OptOut | None], ...] = (_robots_tag,)
+    async def _check_reservations(self, target: WebUrl) -> None:
+        file, locations = await self._reservations.of(target.origin)
+        reserved = tdmrep.reserving(locations, target.url.raw_path_qs)
+        if reserved is not None:
+            evidence = {"signal": "tdmrep.json", "said": reserved.written, "url": str(target), **file.evidence}
+            raise Refusal(ErrorClass.OPT_OUT, "tdmrep.json reserves it", evidence)
 
+    def heed(self, target: WebUrl, status: int, headers: Headers) -> None:
+        """What the head of an answer says: of the medium itself, or of the URL that redirects to it.
 
-def opt_out(headers: Headers, agent: str) -> OptOut | None:
-    """The first refusal that the headers hold for `agent` (our product name), or None."""
-    for reader in READERS:
-        found = reader(headers, agent)
+        Raises Refusal(OPT_OUT). An error page speaks for itself, and not for what was asked for.
+        """
+        if status >= 400:
+            return
+        found = header_opt_out(headers, self._agents)
         if found is not None:
-            return found
-    return None
+            evidence = {"signal": found.signal, "said": found.said, "where": str(target), "at": self._now()}
+            raise Refusal(ErrorClass.OPT_OUT, f"{found.signal}: {found.directive}", evidence, http_status=status)
+
+    def _by_rule(self, signal: str, target: WebUrl, file: SiteFile, group: Group, rule: Rule) -> dict[str, Any]:
+        return {"signal": signal, "said": rule.said, "agent": group.agent, "url": str(target), **file.evidence}
+
+    def _keep_delay(self, site: str, rules: RobotsRules) -> None:
+        delay_s = min(rules.delay_s(self._agents) or 0.0, self._longest_delay_s)
+        if delay_s > 0 and self._slow_down is not None and self._slowed.get(site) != delay_s:
+            self._slowed[site] = delay_s
+            self._slow_down(site, delay_s)

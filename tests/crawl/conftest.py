@@ -36,3 +36,10 @@ def class_file(tmp_path: Path) -> Path:
     path = tmp_path / "classes.txt"
     path.write_text("juggling balls\nbrush hair\n")
     return path
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "urls.csv"
+    path.write_text("url,class\n")
+    return path

@@ -7,8 +7,8 @@ from sqlalchemy import select, update
 from db.models import Asset, Host, HostSlot
 from db.session import Database
 from omnisrc.crawl.claims import Claims, HostShare
-from omnisrc.crawl.robots_store import HostTableStore
 from omnisrc.crawl.settings import CrawlSettings, HostSettings
+from omnisrc.crawl.site_store import HostTableStore
 from omnisrc.web.hosts import Pace
 
 

@@ -17,19 +17,14 @@ from omnisrc.media.image import image_size
 from omnisrc.shards.read import read_bytes
 from omnisrc.shards.verify import verify_shard
 from omnisrc.study import Study
+from omnisrc.web.optout import ROBOTS
+from omnisrc.web.tdmrep import PATH as TDMREP
 from tests.crawl.studies import assets, crawl, crawl_study, hurry, jobs, plan_crawl, states, work
 from tests.local_web import LocalWeb
 from tests.media_files import headless_mp4, png_bomb, video_bytes
 from tests.web.asking import trap
 
 Picture = Callable[..., bytes]
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Path:
-    path = tmp_path / "urls.csv"
-    path.write_text("url,class\n")
-    return path
 
 
 def offer(table: Path, *urls: str) -> None:
@@ -49,6 +44,11 @@ def run(study: Study, class_file: Path, kinds: tuple[str, ...] = ("image",)) -> 
 
 def by_name(study: Study) -> dict[str, tuple[str, str | None, int | None]]:
     return {a["url"].rpartition("/")[2]: (a["state"], a["error"], a["http_status"]) for a in assets(study)}
+
+
+def media_asked(web: LocalWeb) -> int:
+    """Requests for anything but what sites say to robots."""
+    return sum(path not in (ROBOTS, TDMREP) for path in web.asked)
 
 
 def check_shards(study: Study) -> int:
@@ -163,7 +163,7 @@ def test_every_behaviour_has_its_outcome(
         return dict(session.execute(select(Decision.kind, Decision.evidence)).all())
 
     kept = own.database().read(evidence)
-    assert kept["opt-out"]["header"] == "noai, noimageai"
+    assert kept["opt-out"]["said"] == "noai, noimageai"
     assert kept["robots"]["status"] == 200 and len(kept["robots"]["sha256"]) == 64
     assert "refused-address" in kept
 
@@ -326,7 +326,7 @@ def test_a_pace_is_kept_and_left_behind_for_the_next_drain(
     top_up, _ = plan_crawl(own, class_file, "table")
     own.database().write(top_up)
     work(own)
-    assert sum(path != "/robots.txt" for path in web.asked) <= 1
+    assert media_asked(web) <= 1
     row = own.database().read(lambda s: s.get(Host, web.site))
     assert row.not_before > 0 and "Crawl-delay" in row.robots_body
     asked = len(web.asked)
@@ -344,7 +344,7 @@ def test_a_host_that_asks_for_a_pause_is_left_alone_and_its_assets_keep_their_tr
     top_up, _ = plan_crawl(own, class_file, "table")
     own.database().write(top_up)
     work(own)
-    asked = sum(path != "/robots.txt" for path in web.asked)
+    asked = media_asked(web)
     assert 1 <= asked <= 4, "no more than were under way at once"
     row = own.database().read(lambda s: s.get(Host, web.site))
     tried = own.database().read(lambda s: s.scalars(select(Asset.attempts)).all())
@@ -375,7 +375,7 @@ def test_robots_txt_is_read_once_for_all_drains_of_a_day(
     offer(table, *[web.add(f"/{n}", picture(n)) for n in range(12)])
     own = open_study(study, table, web, sets=("crawl.drain_bytes=15000",))
     run(own, class_file)
-    assert len(jobs(own, "fetch")) > 1 and web.count("/robots.txt") == 1
+    assert len(jobs(own, "fetch")) > 1 and web.count(ROBOTS) == web.count(TDMREP) == 1
 
 
 def test_a_robots_txt_in_trouble_forbids_everything_and_is_tried_again(

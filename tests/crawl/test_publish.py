@@ -14,7 +14,7 @@ from db.models import Job as JobRow
 from omnisrc.crawl.landing import Landing, LandingRules
 from omnisrc.crawl.outcome import Outcome
 from omnisrc.crawl.publish import publish
-from omnisrc.crawl.robots_store import HostTableStore
+from omnisrc.crawl.site_store import HostTableStore
 from omnisrc.engine.stage import Job
 from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.media.guard import GuardPool

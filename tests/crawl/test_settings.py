@@ -47,3 +47,10 @@ def test_what_does_not_fit_is_refused(study: Study, text: str) -> None:
     with pytest.raises(UserError):
         own = Study.open(study.root, (text,))
         own.section(CrawlSettings)
+
+
+def test_an_agent_that_is_no_product_token_is_refused() -> None:
+    assert CrawlSettings(optout_agents=("GPTBot", "anthropic-ai")).optout_agents == ("GPTBot", "anthropic-ai")
+    for agent in ("*", "GPT Bot", "", "GPTBot/1.0"):
+        with pytest.raises(ValueError, match="optout_agents"):
+            CrawlSettings(optout_agents=(agent,))

@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from omnisrc.errors import ItemError
 from omnisrc.web.addresses import AllowedHosts
 from omnisrc.web.client import Client, Patience
-from omnisrc.web.download import Body, BodyLimits, check_opt_out, read_body
+from omnisrc.web.download import Body, BodyLimits, read_body
 from omnisrc.web.hosts import HostGate, Pace
 from tests.local_web import LocalWeb
 
@@ -56,7 +56,6 @@ def client(*allowed: str, patience: Patience | None = None, resolver: Any = None
 async def fetch(asked: Client, url: str, limits: BodyLimits = ROOMY, **options: Any) -> Body:
     async with asked.get(url, **options) as answer:
         answer.raise_for_status()
-        check_opt_out(answer, "omnisrc")
         return await read_body(answer, limits)
 
 

@@ -11,7 +11,6 @@ from aiohttp import web as aioweb
 
 from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.web.download import Body, BodyLimits
-from omnisrc.web.refusal import Refusal
 from tests.local_web import LocalWeb
 from tests.web.asking import fetched
 
@@ -154,11 +153,3 @@ def test_a_short_body_is_looked_at_too(web: LocalWeb) -> None:
     seen: list[bytes] = []
     fetched(web, web.add("/a", b"short"), BodyLimits(2**20, check_head=seen.append))
     assert seen == [b"short"]
-
-
-def test_an_opt_out_is_heard_before_the_body_is_read(web: LocalWeb) -> None:
-    sent = stream(web, "/a", chunks=20_000, X_Robots_Tag="noai, noimageai")
-    result = fetched(web, web.url + "/a", BodyLimits(2**30))
-    assert isinstance(result, Refusal) and result.error is ErrorClass.OPT_OUT and result.http_status == 200
-    assert result.evidence["header"] == "noai, noimageai" and result.evidence["url"] == web.url + "/a"
-    assert sent[0] < 20_000
