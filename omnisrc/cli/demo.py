@@ -23,7 +23,7 @@ def demo(
     json: Json = False,
     sets: Sets = None,
 ) -> None:
-    """Run a whole study in about ten minutes: render a small world, crawl its web, filter, train, compare.
+    """Run a whole study in about five minutes: render a small world, crawl its web, filter, train, compare.
 
     Nothing leaves this machine: the web is served on loopback. The folder (./demo-data, or --workspace) is made anew
     each time and keeps the report, the shards and the database to look at.

@@ -38,7 +38,7 @@ SHARES = "{target: 0.5, web: 0.25}"
 class Recipe:
     """How the demo's students are trained. The same for every arm but for what it names."""
 
-    steps: int = 200  # optimiser steps of the arms that see the web, and of the target alone at the same target steps
+    steps: int = 240  # optimiser steps of the arms that see the web, and of the target alone at the same target steps
     compute: int = 2  # a mixed step sees as many web samples as target samples: the target alone gets twice the steps
     settings: dict[str, Any] = field(
         default_factory=lambda: {
@@ -56,7 +56,7 @@ class Recipe:
                 "nesterov": True,
                 "weight_decay": 5e-4,
                 "threads": 2,
-                "eval_every": 50,
+                "eval_every": 480,  # val is too small to choose a checkpoint by: the last step is scored
             },
             "eval": {"clips": 2, "crops": 1},
             "filter": {"clips": 2, "contamination_bits": 31},  # drawn pictures are more alike than photographs
@@ -183,8 +183,8 @@ def _crawl(shell: Shell, world: World, site: str) -> None:
 def _arms(recipe: Recipe) -> list[Arm]:
     steps = recipe.steps
     return [
-        Arm("teacher", "target alone, same target steps", "target", None, steps),
-        Arm("target-compute", "target alone, same compute", "target", None, recipe.compute * steps),
+        Arm("teacher", "target alone, same compute: the teacher", "target", None, recipe.compute * steps),
+        Arm("target-steps", "target alone, same target steps", "target", None, steps),
         Arm("unfiltered", "target + unfiltered web", "web,target", "unfiltered", steps),
         Arm("filtered", "target + filtered web", "web,target", "filtered", steps),
         Arm("true-labels", "target + web with true labels", "web,target", "true", steps),

@@ -22,7 +22,7 @@ class TargetSize:
 
     train: tuple[int, int] = (6, 2)
     val: tuple[int, int] = (2, 2)
-    test: tuple[int, int] = (10, 2)
+    test: tuple[int, int] = (16, 2)
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ PLACES = ("Accra", "Bergen", "Cusco", "Dhaka", "Ã‰vora", "Fukuoka", "Graz", "Há»
 class WebSize:
     """Finds for each class, and the share of them that shows the class."""
 
-    images: int = 120
-    videos: int = 28
-    true_share: float = 0.35
+    images: int = 140
+    videos: int = 32
+    true_share: float = 0.3
     leaked_images: int = 6
     leaked_videos: int = 2
     copies: int = 6  # of each kind: the same bytes, the same picture

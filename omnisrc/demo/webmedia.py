@@ -13,7 +13,7 @@ from omnisrc.demo.film import jpeg, resized, write_video
 from omnisrc.demo.scenes import film_shot, new_scene
 from omnisrc.demo.target import ClipPlan, film_clip
 
-WRONG = {"mistaken": 0.6, "other": 0.1, "tool": 0.1, "person": 0.1, "place": 0.1}
+WRONG = {"mistaken": 0.7, "other": 0.1, "tool": 0.06, "person": 0.07, "place": 0.07}
 """What a wrong item shows: the class that is taken for this one, any class, the tool alone, somebody, nobody."""
 
 IMAGE_SIZES = ((192, 144), (216, 144), (240, 180), (180, 240), (320, 240), (640, 480))

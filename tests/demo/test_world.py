@@ -67,13 +67,15 @@ def test_target_clips_are_two_seconds_of_small_video(world: World) -> None:
     assert info.duration == pytest.approx(2.0, abs=0.1)
 
 
-def test_about_half_of_the_web_shows_what_was_searched_for() -> None:
+def test_three_in_ten_finds_show_what_was_searched_for_and_more_show_its_tag_mate() -> None:
     test = [clip for clip in plan_target(0, TargetSize()) if clip.split == "test"]
     plan = plan_web(0, WebSize(), test)
     for medium in ("image", "video"):
         finds = [(item, asked) for item in plan.items if item.medium == medium for asked in item.queries]
         share = np.mean([plan.truth[item.id].label == asked for item, asked in finds])
-        assert 0.4 < share < 0.6
+        assert 0.25 < share < 0.35
+        mistaken = np.mean([plan.truth[item.id].label == MISTAKEN[asked] for item, asked in finds])
+        assert share < mistaken < 0.6
 
 
 def test_true_finds_rank_higher_on_average_but_not_always() -> None:
