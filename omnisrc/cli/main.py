@@ -28,6 +28,7 @@ VERBS = {
     "status": "What the study holds and what is being done.",
     "report": "One self-contained HTML page about the study.",
     "export": "Assets, samples, predictions, selections as JSON lines.",
+    "takedown": "Remove a work or an author from the study, for good.",
     "db": "The study's database: upgrade, check.",
     "doctor": "Look for litter and damage; mend what can be mended.",
     "gc": "Free landing shards that were packed.",

@@ -86,7 +86,7 @@ def load_candidates(
         ids=ids,
         clips=np.array([row.kind == "clip" for row in rows], bool),
         blobs=blobs,
-        aside=np.array([row.error is not None for row in rows], bool),
+        aside=np.array([row.error not in (None, "taken-down") for row in rows], bool),
         packed_hashes=[row.hashes for row in rows],
         asked=asked,
         first_asked=first_asked,

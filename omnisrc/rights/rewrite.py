@@ -1,0 +1,97 @@
+"""Shards and prediction files without some samples, under new names; the old files are left where they are."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db.models import PredictionSet, Shard
+from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.filter.arrays import write_arrays
+from omnisrc.shards.read import ShardReader
+from omnisrc.shards.write import ShardFile, ShardWriter, index_path
+
+EARLIER = re.compile(r"-t[0-9a-f]{12}$")
+LONGEST = 60  # characters of a shard's name before the mark of a takedown
+
+
+@dataclass(frozen=True)
+class NewShard:
+    """A shard without some keys; `file` None: nothing is left of it. `offsets`: of each sample's media, by key."""
+
+    shard_id: int
+    old: str
+    file: ShardFile | None
+    offsets: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NewSet:
+    """A prediction file without some samples. `kept` (N,): which rows of the old one are in it."""
+
+    set_id: int
+    old: str
+    path: Path
+    sha256: str
+    kept: NDArray[np.bool_]
+
+
+def rewrite_shard(root: Path, shard: Shard, keys: Collection[str]) -> NewShard | None:
+    """Writes the shard without `keys`. None: its file is gone already. The same wish gives the same name again.
+
+    Raises:
+        ItemError: STORAGE, for a damaged shard or a full disk; no new file is left then.
+    """
+    path = root / shard.path
+    if not path.exists():
+        return None
+    reader = ShardReader(path)
+    kept = [key for key in reader.samples if key not in keys]
+    if not kept:
+        return NewShard(shard.id, shard.path, None)
+    name = f"{EARLIER.sub('', path.stem)[:LONGEST]}-t{_digest(shard.sha256, keys)}"
+    offsets: dict[str, int] = {}
+    with ShardWriter(path.parent, name) as writer:
+        for key in kept:
+            members = writer.write(key, reader.get(key))
+            offsets[key] = next(member.offset for member in members if member.ext != "json")
+        return NewShard(shard.id, shard.path, writer.close(), offsets)
+
+
+def rewrite_predictions(root: Path, made: PredictionSet, samples: Collection[int]) -> NewSet | None:
+    """Writes the predictions (or embeddings) without those of `samples`. None: the file is gone, or holds none.
+
+    Raises:
+        ItemError: STORAGE, for a damaged file or a full disk.
+    """
+    path = root / made.path
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError) as error:
+        raise ItemError(ErrorClass.STORAGE, f"{path}: {error}") from error
+    kept = ~np.isin(arrays["samples"], np.array(sorted(samples), np.int64))
+    if kept.all():
+        return None
+    stem = path.name.removesuffix(".npz").rpartition(".")[0]
+    new = path.with_name(f"{stem}.t{_digest(made.sha256, map(str, samples))}.npz")
+    sha256 = write_arrays(new, **{name: array[kept] for name, array in arrays.items()})
+    return NewSet(made.id, made.path, new, sha256, kept)
+
+
+def files_of(shard: Path) -> list[Path]:
+    """A shard and what lies beside it under its name."""
+    return [shard, index_path(shard)]
+
+
+def _digest(*parts: object) -> str:
+    words = [part if isinstance(part, str) else " ".join(sorted(part)) for part in parts]  # type: ignore[call-overload]
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
