@@ -191,6 +191,23 @@ def predictions(database: Database) -> Rows:
     return _chunks(database, query, Prediction.id, made)
 
 
+def leading_assets(session: Session, sample_ids: Iterable[int]) -> list[Asset]:
+    """The assets that led to the bytes of samples and may be used, by id."""
+    ids = sorted(set(sample_ids))
+    found: dict[int, Asset] = {}
+    for start in range(0, len(ids), CHUNK):
+        query = select(Asset).join(Sample, Sample.blob_id == Asset.blob_id)
+        part = query.where(Sample.id.in_(ids[start : start + CHUNK]), Asset.state.in_(("stored", "duplicate")))
+        found |= {asset.id: asset for asset in session.scalars(part)}
+    return [found[number] for number in sorted(found)]
+
+
+def kept_samples(session: Session, selection_id: int) -> list[int]:
+    """Ids of the samples that a selection keeps."""
+    kept = select(SelectionMember.sample_id).where(SelectionMember.reason.is_(None))
+    return list(session.scalars(kept.where(SelectionMember.selection_id == selection_id)))
+
+
 def latest_selection(session: Session, name: str | None = None) -> Selection | None:
     """The newest selection, or the newest of a name."""
     query = select(Selection).order_by(Selection.id.desc()).limit(1)

@@ -70,6 +70,12 @@ class Manifest:
         return replace(self, table=table)
 
     @property
+    def web_samples(self) -> list[int]:
+        """Ids of the samples that came from the web."""
+        web = [row for source in SOURCES[1:] for row in self.rows(source=source).column("sample").tolist()]
+        return sorted(web)
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """Names of the sources that have rows, in the order of SOURCES."""
         there = set(self.table["source"].unique().to_pylist())

@@ -25,8 +25,9 @@ from omnisrc.filter.candidates import LIVE, TASK
 from omnisrc.media.settings import MediaSettings
 from omnisrc.media.shared_guard import shared_pool
 from omnisrc.media.source import MediaRef
+from omnisrc.shards.attribution import attribution_paths, attributions, files_of_shard, write_attributions
 from omnisrc.shards.read import ShardReader, read_bytes
-from omnisrc.shards.write import Member, ShardFile, ShardWriter, index_path
+from omnisrc.shards.write import Member, ShardFile, ShardWriter
 
 SCHEMA = 1
 SOURCES = {"image": "web-image", "clip": "web-clip"}
@@ -78,12 +79,20 @@ def run(job: Job) -> None:
             done[piece.member] = packed, _put(writer, kind, piece, packed)
         made = writer.close() if done else None
     try:
+        if made is not None:
+            _credit(made, [piece for piece in pieces if piece.member in done])
         job.commit(lambda session: _record(session, job, made, done, failed), _result(pieces, failed))
     except LeaseLost:
         if made is not None:
-            made.path.unlink(missing_ok=True)
-            index_path(made.path).unlink(missing_ok=True)
+            for path in files_of_shard(made.path):
+                path.unlink(missing_ok=True)
         raise
+
+
+def _credit(made: ShardFile, pieces: list[Piece]) -> None:
+    """Writes beside the shard who made what is in it."""
+    assets = [asset for piece in pieces for asset in piece.about["provenance"]["assets"]]
+    write_attributions(attribution_paths(made.path), attributions(assets))
 
 
 def _pieces(session: Session, job: Job) -> list[Piece]:

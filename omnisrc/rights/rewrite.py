@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from db.models import PredictionSet, Shard
 from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.filter.arrays import write_arrays
+from omnisrc.shards.attribution import attribution_paths, attributions_of_shard, write_attributions
 from omnisrc.shards.read import ShardReader
-from omnisrc.shards.write import ShardFile, ShardWriter, index_path
+from omnisrc.shards.write import ShardFile, ShardWriter
 
 EARLIER = re.compile(r"-t[0-9a-f]{12}$")
 LONGEST = 60  # characters of a shard's name before the mark of a takedown
@@ -61,7 +62,10 @@ def rewrite_shard(root: Path, shard: Shard, keys: Collection[str]) -> NewShard |
         for key in kept:
             members = writer.write(key, reader.get(key))
             offsets[key] = next(member.offset for member in members if member.ext != "json")
-        return NewShard(shard.id, shard.path, writer.close(), offsets)
+        made = writer.close()
+    if shard.kind == "curated":
+        write_attributions(attribution_paths(made.path), attributions_of_shard(made.path))
+    return NewShard(shard.id, shard.path, made, offsets)
 
 
 def rewrite_predictions(root: Path, made: PredictionSet, samples: Collection[int]) -> NewSet | None:
@@ -85,11 +89,6 @@ def rewrite_predictions(root: Path, made: PredictionSet, samples: Collection[int
     new = path.with_name(f"{stem}.t{_digest(made.sha256, map(str, samples))}.npz")
     sha256 = write_arrays(new, **{name: array[kept] for name, array in arrays.items()})
     return NewSet(made.id, made.path, new, sha256, kept)
-
-
-def files_of(shard: Path) -> list[Path]:
-    """A shard and what lies beside it under its name."""
-    return [shard, index_path(shard)]
 
 
 def _digest(*parts: object) -> str:

@@ -42,8 +42,10 @@ from omnisrc.engine.owner import is_dead
 from omnisrc.errors import ItemError, UserError, WorldError
 from markupsafe import escape
 from omnisrc.rights.concerned import LONGEST, TAKEN_DOWN, Concerned, Wish, read_concerned, spelling
-from omnisrc.rights.rewrite import NewSet, NewShard, files_of, rewrite_predictions, rewrite_shard
+from omnisrc.rights.rewrite import NewSet, NewShard, rewrite_predictions, rewrite_shard
 from omnisrc.rights.runs import Trained, trained_on
+from omnisrc.shards.attribution import files_of_shard
+from omnisrc.shards.write import index_path
 from omnisrc.study import Study
 from omnisrc.train.run_folder import RunFolder
 
@@ -328,7 +330,7 @@ def _forget(study: Study, made: _Made) -> None:
     paths = study.database().read(recorded)
     for new in made.shards:
         if new.file is not None and study.relative(new.file.path) not in paths:
-            for path in files_of(new.file.path):
+            for path in files_of_shard(new.file.path):
                 path.unlink(missing_ok=True)
     for each in made.sets:
         if study.relative(each.path) not in paths:
@@ -336,12 +338,12 @@ def _forget(study: Study, made: _Made) -> None:
 
 
 def _new_files(made: _Made) -> list[Path]:
-    shards = [path for new in made.shards if new.file is not None for path in files_of(new.file.path)]
-    return [*shards, *(new.path for new in made.sets)]
+    tars = [new.file.path for new in made.shards if new.file is not None]
+    return [*tars, *map(index_path, tars), *(new.path for new in made.sets)]
 
 
 def _old_files(study: Study, made: _Made) -> list[Path]:
-    shards = [path for new in made.shards for path in files_of(study.root / new.old)]
+    shards = [path for new in made.shards for path in files_of_shard(study.root / new.old)]
     return [*shards, *(study.root / new.old for new in made.sets)]
 
 

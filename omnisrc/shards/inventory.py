@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.models import Job, PredictionSet, Shard
+from omnisrc.shards.attribution import files_of_shard
 from omnisrc.shards.verify import verify_shard
 from omnisrc.study import Study
 
@@ -33,7 +34,7 @@ def take_inventory(study: Study, *, deep: bool = False) -> Inventory:
     known: set[Path] = set()
     for shard in shards:
         path = study.root / shard.path
-        known |= {path, path.with_suffix(".idx")}
+        known |= set(files_of_shard(path))
         if shard.freed:
             continue
         found.shards += 1

@@ -13,10 +13,12 @@ from typing import Any
 import torch
 
 from omnisrc.config import build, near
+from omnisrc.data.credits import credits_of
 from omnisrc.data.freeze import build_manifest
 from omnisrc.data.manifest import Manifest, read_manifest, write_manifest
 from omnisrc.errors import Interrupted, UserError
 from omnisrc.models import create_model, fingerprint
+from omnisrc.shards.attribution import write_attributions
 from omnisrc.study import Study
 from omnisrc.tasks.recognition import Recognition
 from omnisrc.train.books import book_end, book_start, figures_of
@@ -172,6 +174,7 @@ def train_run(
             folder.check_same(recipe)
         elif not request.resume:
             begin(folder, recipe, manifest, place)
+            credit(study, folder, manifest)
         place.gather(str(folder.path))
         announce(prepared)
         run_id = book_start(study.database(), folder.name, recipe, manifest)
@@ -191,6 +194,12 @@ def begin(folder: RunFolder, recipe: Recipe, manifest: Manifest, place: Place) -
         weights.unlink(missing_ok=True)
     write_manifest(manifest, folder.manifest)
     folder.write_recipe(recipe, about(manifest, place))
+
+
+def credit(study: Study, folder: RunFolder, manifest: Manifest) -> None:
+    """Writes into the run's folder who made the web samples that it is trained on."""
+    rows = study.database().read(lambda session: credits_of(session, manifest.web_samples))
+    write_attributions(folder.attribution, rows)
 
 
 def follow(place: Place) -> Prepared:

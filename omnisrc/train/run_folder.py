@@ -15,6 +15,7 @@ import yaml
 
 from omnisrc.config import load_yaml, near
 from omnisrc.errors import UserError
+from omnisrc.shards.attribution import JSON_LINES, TEXT
 from omnisrc.train.settings import TrainSettings
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
@@ -70,6 +71,11 @@ class RunFolder:
     @property
     def manifest(self) -> Path:
         return self.path / "manifest.parquet"
+
+    @property
+    def attribution(self) -> tuple[Path, Path]:
+        """Who made the web samples that it is trained on: JSON lines and a list to read."""
+        return self.path / JSON_LINES, self.path / TEXT
 
     @property
     def state(self) -> Path:

@@ -15,6 +15,7 @@ from db.models import Job, Prediction, PredictionSet, Query, QueryPage, Run, Sam
 from omnisrc import resources
 from omnisrc.data.manifest import manifest_of, write_manifest
 from omnisrc.filter.predict import read_predictions
+from omnisrc.shards.attribution import attribution_paths
 from omnisrc.shards.read import ShardReader, read_bytes
 from omnisrc.shards.verify import verify_shard
 from omnisrc.study import Study
@@ -137,6 +138,8 @@ def check(study: Study) -> None:
             path = study.root / shard.path
             assert verify_shard(path, count=shard.count, bytes=shard.bytes, sha256=shard.sha256) == []
             named |= {path.name, path.with_suffix(".idx").name}
+            if shard.kind == "curated":
+                named |= {file.name for file in attribution_paths(path)}
     for made in sets:
         path = study.root / made.path
         assert hashlib.sha256(path.read_bytes()).hexdigest() == made.sha256
@@ -154,9 +157,8 @@ def check(study: Study) -> None:
             media = fields["jpg" if sample.kind == "image" else "mp4"]
             assert read_bytes(paths[member.shard_id], member.offset, member.length) == media
     for folder in (study.landing, study.curated):
-        assert {path.name for path in folder.iterdir()} - named == {
-            path.name for path in folder.iterdir() if ".attribution." in path.name
-        }
+        assert {path.name for path in folder.iterdir()} <= named
+    assert all((study.curated / name).exists() for name in named if ".attribution." in name)
 
 
 def holding(study: Study, *needles: bytes) -> set[str]:
