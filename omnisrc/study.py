@@ -21,6 +21,7 @@ FOLDERS = ("landing", "curated", "target", "models", "runs", "reports")
 
 SECTIONS = {
     "database": "omnisrc.study:DatabaseSettings",
+    "licences": "omnisrc.licences:LicenceRules",
     "media": "omnisrc.media.settings:MediaSettings",
     "crawl": "omnisrc.crawl.settings:CrawlSettings",
     "providers": "omnisrc.crawl.settings:ProviderSettings",

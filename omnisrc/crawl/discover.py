@@ -22,6 +22,7 @@ from omnisrc.crawl.settings import CrawlSettings, ProviderSettings
 from omnisrc.engine.stage import Job, PutBack
 from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.media.settings import MediaSettings
+from omnisrc.licences import LicenceRules
 from omnisrc.web.hosts import HostGate, Pace
 
 
@@ -119,6 +120,7 @@ def _record(session: Session, job: Job, settings: CrawlSettings, provider: Provi
         page.candidates,
         min_side=settings.min_side,
         local_root=root,
+        licences=(job.study.section(LicenceRules), settings.licences),
     )
     session.add(
         QueryPage(

@@ -17,6 +17,7 @@ from db.models import Asset, Decision, Find, Tombstone
 from omnisrc.crawl.equal_bytes import decision_of, error_of
 from omnisrc.crawl.providers.provider import Candidate
 from omnisrc.errors import REFUSED, ErrorClass, ItemError
+from omnisrc.licences import LicenceRules, canonical, permitted
 from omnisrc.web.urls import parse_url
 
 LOCAL_SITE = "file:"
@@ -61,10 +62,12 @@ def record_finds(
     *,
     min_side: int,
     local_root: Path | None = None,
+    licences: Sequence[LicenceRules] = (),
 ) -> int:
     """Writes a page of candidates; the number of assets that were not known before.
 
-    A candidate that cannot be wanted (bad URL, by its own account too small, taken down, or with the SHA-1 of what an
+    A candidate that cannot be wanted (bad URL, by its own account too small, of a licence that is
+    not permitted, taken down, or with the SHA-1 of what an
     owner opted out of) is an asset too: refused.
     """
     places = [place_of(candidate, local_root) for candidate in candidates]
@@ -73,7 +76,7 @@ def record_finds(
     rows = {}
     for rank, (candidate, place) in enumerate(zip(candidates, places, strict=True), first_rank):
         if place.sha256 not in known and place.sha256 not in rows:
-            rows[place.sha256] = _asset(candidate, place, provider, rank, min_side, gone)
+            rows[place.sha256] = _asset(candidate, place, provider, rank, min_side, gone, licences)
     insert_missing(session, Asset, list(rows.values()))
     ids = _ids(session, [place.sha256 for place in places])
     finds: dict[int, dict[str, int]] = {}
@@ -131,8 +134,16 @@ def _tombstones(session: Session, candidates: Sequence[Candidate], places: Seque
     return {(tomb.kind, tomb.value): tomb for tomb in rows}
 
 
-def _asset(candidate: Candidate, place: Place, provider: str, rank: int, min_side: int, gone: Gone) -> dict[str, Any]:
-    error = place.error or _unwanted(candidate, place, min_side, gone)
+def _asset(
+    candidate: Candidate,
+    place: Place,
+    provider: str,
+    rank: int,
+    min_side: int,
+    gone: Gone,
+    licences: Sequence[LicenceRules],
+) -> dict[str, Any]:
+    error = place.error or _unwanted(candidate, place, min_side, gone, licences)
     state = "waiting" if error is None else "refused" if error.error in REFUSED else "failed"
     return {
         "url": candidate.url.strip(),
@@ -161,10 +172,15 @@ def _asset(candidate: Candidate, place: Place, provider: str, rank: int, min_sid
     }
 
 
-def _unwanted(candidate: Candidate, place: Place, min_side: int, gone: Gone) -> ItemError | None:
+def _unwanted(
+    candidate: Candidate, place: Place, min_side: int, gone: Gone, licences: Sequence[LicenceRules]
+) -> ItemError | None:
     for named in (("url", place.url), ("author", candidate.author or ""), ("sha1", candidate.sha1 or "")):
         if named in gone:
             return error_of(gone[named])
+    if not permitted(licences, candidate.license, candidate.license_url):
+        name = canonical(candidate.license, candidate.license_url) or "no known licence"
+        return ItemError(ErrorClass.LICENCE, f"{name}: not permitted by the settings")
     if candidate.width and candidate.height and min(candidate.width, candidate.height) < min_side:
         return ItemError(ErrorClass.TOO_SMALL, f"{candidate.width}x{candidate.height}, says {place.site}")
     return None

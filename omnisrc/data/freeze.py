@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, compress
 from typing import Any
 
-from sqlalchemy import Result, case, func, select
+from sqlalchemy import Result, and_, case, func, select
 from sqlalchemy.orm import Session
 
 from db import models
@@ -15,6 +15,7 @@ from omnisrc.config import near
 from omnisrc.data.catalogue import class_names, find_class_list, target_state
 from omnisrc.data.manifest import DEFAULTS, SCHEMA, Manifest, manifest_of
 from omnisrc.errors import UserError
+from omnisrc.licences import LicenceRules, permitted
 from omnisrc.study import Study
 
 KIND = {"web-image": "image", "web-clip": "clip"}
@@ -23,17 +24,20 @@ NO_DERIVATIVES = re.compile(r"(^|[^a-z])nd([^a-z]|$)|no.?deriv", re.IGNORECASE)
 Columns = dict[str, Sequence[Any]]
 
 
-def build_manifest(study: Study, sources: Sequence[str], selection: str | None = None) -> Manifest:
+def build_manifest(
+    study: Study, sources: Sequence[str], selection: str | None = None, licences: Sequence[LicenceRules] = ()
+) -> Manifest:
     """What a run on `sources` trains on and is validated on: train of each, val of the target; never test.
 
     Args:
         selection: its name; None: the newest.
+        licences: web samples of which no asset has a licence that these rules permit are left out, and counted.
 
     Raises:
         UserError: the target or the selection is missing, not finished, or not checked against val and test; or their
             class lists differ. The sentence names the command that helps.
     """
-    return study.database().read(lambda session: _build(session, sources, selection))
+    return study.database().read(lambda session: _build(session, sources, selection, licences))
 
 
 def target_manifest(study: Study, split: str, class_list_sha256: str | None = None) -> Manifest:
@@ -58,7 +62,9 @@ def target_manifest(study: Study, split: str, class_list_sha256: str | None = No
     return study.database().read(read)
 
 
-def _build(session: Session, sources: Sequence[str], selection: str | None) -> Manifest:
+def _build(
+    session: Session, sources: Sequence[str], selection: str | None, licences: Sequence[LicenceRules]
+) -> Manifest:
     web = [source for source in sources if source in KIND]
     chosen = _selection(session, selection) if web else None
     named = session.get(models.ClassList, chosen.class_list_id) if chosen else None
@@ -74,8 +80,16 @@ def _build(session: Session, sources: Sequence[str], selection: str | None) -> M
         if not parts[-1]["sample"]:
             raise UserError("The target has no train split; add clips to train on with `omnisrc target add`.")
     if chosen is not None:
-        parts += [_web_rows(session, chosen, source) for source in web]
         facts = _facts(session, chosen, web)
+        denied = _denied(session, chosen, licences) if licences else set()
+        for source in web:
+            rows = _web_rows(session, chosen, source)
+            kept = [sample not in denied for sample in rows["sample"]]
+            parts.append({name: list(compress(values, kept)) for name, values in rows.items()})
+            if not all(kept):
+                facts["warnings"].append(
+                    f"{kept.count(False)} samples of {source} were left out: their licence is not permitted."
+                )
     return _manifest(session, parts, class_list, facts)
 
 
@@ -183,6 +197,21 @@ def _web_rows(session: Session, chosen: models.Selection, source: str) -> Column
     )  # fmt: skip
     medium = "image" if source == "web-image" else "video"
     return _columns(session.execute(query), source=source, split="train", medium=medium)
+
+
+def _denied(session: Session, chosen: models.Selection, licences: Sequence[LicenceRules]) -> set[int]:
+    """Kept samples of which no asset has a licence that the rules permit."""
+    member, sample, asset = models.SelectionMember, models.Sample, models.Asset
+    query = (
+        select(member.sample_id, asset.license, asset.license_url)
+        .join(sample, sample.id == member.sample_id)
+        .outerjoin(asset, and_(asset.blob_id == sample.blob_id, asset.state.in_(("stored", "duplicate"))))
+        .where(member.selection_id == chosen.id, member.reason.is_(None))
+        .distinct()
+    )
+    rows = session.execute(query).all()
+    known = {terms: permitted(licences, *terms) for terms in {(row[1], row[2]) for row in rows}}
+    return {row[0] for row in rows} - {row[0] for row in rows if known[row[1], row[2]]}
 
 
 def _facts(session: Session, chosen: models.Selection, web: Sequence[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from db.models import ActionClass, Annotation, Asset, Find, Prediction, PredictionSet, Query, Sample
 from omnisrc.data.near import Hashes, Rows, unpack
+from omnisrc.licences import canonical
 
 TASK = "recognition"
 LIVE = ("stored", "duplicate")
@@ -127,11 +128,11 @@ def _asked(session: Session, class_list_id: int, blobs: Rows, classes: int) -> t
 
 def _licences(session: Session) -> dict[int, set[str | None]]:
     rows = session.execute(
-        select(Asset.blob_id, Asset.license).where(Asset.blob_id.is_not(None), Asset.state.in_(LIVE)).distinct()
+        select(Asset.blob_id, Asset.license, Asset.license_url).where(Asset.blob_id.is_not(None), Asset.state.in_(LIVE)).distinct()
     )
     found: dict[int, set[str | None]] = {}
-    for blob, licence in rows:
-        found.setdefault(blob or 0, set()).add(licence or None)
+    for blob, licence, url in rows:
+        found.setdefault(blob or 0, set()).add(canonical(licence, url) or None)
     return found
 
 

@@ -32,6 +32,7 @@ from omnisrc.filter.planning import (
 from omnisrc.filter.rules import TEACHERLESS, RuleSpec
 from omnisrc.filter.settings import FilterSettings
 from omnisrc.filter.teachers import check_classes, open_teacher, record_teacher
+from omnisrc.licences import LicenceRules
 from omnisrc.study import Study
 
 DEFAULT_NAME = "web"
@@ -88,7 +89,7 @@ def run_filter(study: Study, wish: Wish, engine: str = "local", watch: Watch = u
     name = wish.rule or ("labels" if wish.labels else "agree")
     labels = _labels(wish, name, class_list)
     settings = study.section(FilterSettings)
-    rule = RuleSpec.of(name, settings, labels.sha256 if labels else "")
+    rule = RuleSpec.of(name, settings, labels.sha256 if labels else "", study.section(LicenceRules))
     teachers = _teachers(study, wish, name, class_list)
     began = database.read(now)
     if wish.redo is None:

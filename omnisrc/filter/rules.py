@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 from omnisrc.config import build, near
 from omnisrc.errors import UserError
 from omnisrc.filter.candidates import Candidates
-from omnisrc.filter.settings import FilterSettings, LicenceRules
+from omnisrc.filter.settings import FilterSettings
+from omnisrc.licences import LicenceRules, permitted
 
 
 class Reason(StrEnum):
@@ -48,10 +48,13 @@ class RuleSpec:
     clip_duplicate_bits: int = 31
     clip_duplicate_share: float = 0.5
     contamination_bits: int = 60
+    study_licences: LicenceRules = field(default_factory=LicenceRules)  # those of the section `licences`
     labels_file: str = ""  # SHA-256 of the file of labels by hand
 
     @classmethod
-    def of(cls, name: str, settings: FilterSettings, labels_file: str = "") -> RuleSpec:
+    def of(
+        cls, name: str, settings: FilterSettings, labels_file: str = "", licences: LicenceRules | None = None
+    ) -> RuleSpec:
         """The rule `name` with what the settings say.
 
         Raises:
@@ -62,7 +65,7 @@ class RuleSpec:
         return cls(
             name, settings.min_probability, settings.min_margin, settings.per_class_cap, settings.licences,
             settings.near_duplicate_bits, settings.clip_duplicate_bits, settings.clip_duplicate_share,
-            settings.contamination_bits, labels_file,
+            settings.contamination_bits, licences or LicenceRules(), labels_file,
         )  # fmt: skip
 
     @classmethod
@@ -147,33 +150,18 @@ def judge(
     verdicts.drop(np.array(gone, bool), Reason.TAKEN_DOWN)
     verdicts.drop(uncompared, Reason.UNCOMPARED)
     verdicts.drop(contaminated, Reason.CONTAMINATED)
-    verdicts.drop(~allowed(candidates, rule.licences), Reason.LICENCE)
+    verdicts.drop(~allowed(candidates, rule), Reason.LICENCE)
     verdicts.reasons = np.where(verdicts.kept, later, verdicts.reasons)
     return verdicts
 
 
-def allowed(candidates: Candidates, rules: LicenceRules) -> NDArray[np.bool_]:
+def allowed(candidates: Candidates, rule: RuleSpec) -> NDArray[np.bool_]:
     """Whether one of the assets that led to each sample has a licence that the rules allow: (N,)."""
-    known: dict[str | None, bool] = {None: rules.unknown == "keep"}
-    by_blob: dict[int, bool] = {}
-    for blob, licences in candidates.licences.items():
-        for licence in licences - known.keys():
-            known[licence] = licence_allowed(licence or "", rules)
-        by_blob[blob] = any(known[licence] for licence in licences)
+    rules = (rule.study_licences, rule.licences)
+    names = {licence for licences in candidates.licences.values() for licence in licences}
+    known = {name: permitted(rules, name) for name in names}
+    by_blob = {blob: any(known[name] for name in names) for blob, names in candidates.licences.items()}
     return np.array([by_blob.get(int(blob), False) for blob in candidates.blobs], bool)
-
-
-def licence_allowed(licence: str, rules: LicenceRules) -> bool:
-    """`CC-BY-SA 4.0` fits `cc by*`: case, dashes and underscores count for nothing."""
-
-    def fits(patterns: tuple[str, ...]) -> bool:
-        return any(fnmatchcase(_plain(licence), _plain(pattern)) for pattern in patterns)
-
-    return not fits(rules.deny) and (not rules.allow or fits(rules.allow))
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().replace("-", " ").replace("_", " ").split())
 
 
 def cap(verdicts: Verdicts, clips: NDArray[np.bool_], most: int) -> None:

@@ -5,14 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-
-@dataclass(frozen=True)
-class LicenceRules:
-    """Which licences a sample may have. Patterns such as `CC BY*` fit whatever the case; `*` fits anything."""
-
-    allow: tuple[str, ...] = ()  # empty: all that are not denied
-    deny: tuple[str, ...] = ()  # goes before allow
-    unknown: Literal["keep", "drop"] = "keep"  # samples without a licence
+from omnisrc.licences import LicenceRules as LicenceRules
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from omnisrc.data.credits import credits_of
 from omnisrc.data.freeze import build_manifest
 from omnisrc.data.manifest import Manifest, read_manifest, write_manifest
 from omnisrc.errors import Interrupted, UserError
+from omnisrc.licences import LicenceRules
 from omnisrc.models import create_model, fingerprint
 from omnisrc.shards.attribution import write_attributions
 from omnisrc.study import Study
@@ -67,7 +68,9 @@ def prepare(study: Study, request: Request) -> Prepared:
     if request.resume:
         return resumed(study, request.name, settings)
     mix = parse_mix(request.mix, settings.ratios)
-    manifest = build_manifest(study, tuple(mix), request.selection)
+    manifest = build_manifest(
+        study, tuple(mix), request.selection, (study.section(LicenceRules), settings.licences)
+    )
     mix = present(mix, request.mix, manifest)
     task = Recognition(manifest.classes)
     spec = create_model(settings.model, **task.head, **settings.model_args).input

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from omnisrc.config import near
 from omnisrc.errors import UserError
+from omnisrc.licences import LicenceRules
 
 WEB = ("web-image", "web-clip")
 MIXABLE = ("target", *WEB)
@@ -45,6 +46,7 @@ class TrainSettings:
     warp: WarpSettings = WarpSettings()
 
     # The mix
+    licences: LicenceRules = LicenceRules()  # web samples that may be trained on, within the section licences
     batch_size: int = 32  # target samples a step, over all processes
     ratios: dict[str, float] = field(default_factory=dict)  # by source; those of --mix go first; target 2, others 1
     loss_weights: dict[str, float] = field(default_factory=dict)  # of each source's cross-entropy; 1 unless named

@@ -5,8 +5,9 @@ import pytest
 
 from omnisrc.errors import UserError
 from omnisrc.filter.candidates import Candidates, Judgements
-from omnisrc.filter.rules import Reason, RuleSpec, cap, judge, licence_allowed
-from omnisrc.filter.settings import FilterSettings, LicenceRules
+from omnisrc.filter.rules import Reason, RuleSpec, cap, judge
+from omnisrc.filter.settings import FilterSettings
+from omnisrc.licences import LicenceRules, permitted
 
 
 def candidates(top, probability, asked, *, second=None, clips=None, **changes) -> Candidates:
@@ -76,7 +77,7 @@ def test_what_holds_for_every_rule_goes_before_the_rule() -> None:
     ],
 )
 def test_licence_patterns_fit_whatever_the_spelling(licence: str, rules: LicenceRules, expected: bool) -> None:
-    assert licence_allowed(licence, rules) is expected
+    assert permitted([rules], licence) is expected
 
 
 def test_a_sample_is_allowed_if_one_of_its_assets_is() -> None:

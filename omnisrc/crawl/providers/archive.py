@@ -16,7 +16,7 @@ from typing import Any
 from omnisrc.crawl.providers.about import About, CallLimits
 from omnisrc.crawl.providers.archive_files import choose_file, quoted
 from omnisrc.crawl.providers.call import call_json, envelope
-from omnisrc.crawl.providers.licences import is_open, licence_of_url
+from omnisrc.licences import is_open, licence_of_url
 from omnisrc.crawl.providers.numbers import seconds
 from omnisrc.crawl.providers.provider import Candidate, MediaWish, Page, Question
 from omnisrc.crawl.settings import ProviderSettings

@@ -13,7 +13,7 @@ from typing import Any
 
 from omnisrc.crawl.providers.about import About, CallLimits
 from omnisrc.crawl.providers.call import Reply, call_json, envelope
-from omnisrc.crawl.providers.licences import licence_name, licence_of_url
+from omnisrc.licences import licence_name, licence_of_url
 from omnisrc.crawl.providers.numbers import whole
 from omnisrc.crawl.providers.oauth import Access, read_credentials
 from omnisrc.crawl.providers.provider import Candidate, MediaWish, Page, Question
