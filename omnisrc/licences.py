@@ -69,8 +69,12 @@ _WORDS = (
     (re.compile(r"\b(international|unported|generic)\b"), ""),
 )
 _PARTS = ("by", "nc", "nd", "sa")
-_CC = re.compile(r"(?:cc )?(?P<parts>(?:by|nc|nd|sa)(?: (?:by|nc|nd|sa))*)(?: (?P<version>\d\.\d))?(?P<rest> [a-z]{2,3})?")
-_CC0 = re.compile(r"(?:cc )?(?:cc ?0|cc zero|zero)(?: (?P<version>\d\.\d))?(?: universal)?(?: public domain dedication)?")
+_CC = re.compile(
+    r"(?:cc )?(?P<parts>(?:by|nc|nd|sa)(?: (?:by|nc|nd|sa))*)(?: (?P<version>\d\.\d))?(?P<rest> [a-z]{2,3})?"
+)
+_CC0 = re.compile(
+    r"(?:cc )?(?:cc ?0|cc zero|zero)(?: (?P<version>\d\.\d))?(?: universal)?(?: public domain dedication)?"
+)
 _PDM = re.compile(r"(?:cc )?(?:pdm|public domain mark)(?: (?P<version>\d\.\d))?")
 
 

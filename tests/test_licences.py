@@ -101,7 +101,15 @@ def test_all_forms_of_a_licence_match_the_same_patterns(code: str, version: str)
         (licence_name(code, version), None),
     ]
     assert {canonical(*form) for form in forms} == {f"CC {code.upper()} {version}"}
-    for pattern in ("CC BY*", "*NC*", "*-nd*", "CC0*", f"cc-{code}-{version}", forms[6][0], f"{flickr} License {version}"):
+    for pattern in (
+        "CC BY*",
+        "*NC*",
+        "*-nd*",
+        "CC0*",
+        f"cc-{code}-{version}",
+        forms[6][0],
+        f"{flickr} License {version}",
+    ):
         expected = {"CC BY*": True, "*NC*": "nc" in code, "*-nd*": "nd" in code, "CC0*": False}.get(pattern, True)
         assert {permitted([LicenceRules(allow=(pattern,))], *form) for form in forms} == {expected}
         assert {permitted([LicenceRules(deny=(pattern,))], *form) for form in forms} == {not expected}

@@ -48,7 +48,9 @@ def takedown(
             typer.confirm("Take it down?", abort=True)
         done = take_down(running.study, wish)
         running.emit(**_answer(done), taken_down=True)
-        running.console.print(f"Taken down: {len(done.concerned.assets)} assets, {len(done.concerned.samples)} samples.")
+        running.console.print(
+            f"Taken down: {len(done.concerned.assets)} assets, {len(done.concerned.samples)} samples."
+        )
 
 
 def _answer(plan: Plan) -> dict[str, Any]:

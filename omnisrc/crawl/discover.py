@@ -21,8 +21,8 @@ from omnisrc.crawl.providers.registry import open_provider
 from omnisrc.crawl.settings import CrawlSettings, ProviderSettings
 from omnisrc.engine.stage import Job, PutBack
 from omnisrc.errors import ErrorClass, ItemError
-from omnisrc.media.settings import MediaSettings
 from omnisrc.licences import LicenceRules
+from omnisrc.media.settings import MediaSettings
 from omnisrc.web.hosts import HostGate, Pace
 
 

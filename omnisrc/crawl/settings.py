@@ -42,7 +42,7 @@ class CrawlSettings:
     min_speed: float = 4096.0  # bytes a second, over a whole body that takes longer than 5 s
     longest_wait_s: float = 600.0  # a crawl ends, and says so, when nothing can be fetched sooner than this
 
-    licences: LicenceRules = LicenceRules()  # what is asked for at all, within the section licences
+    licences: LicenceRules = field(default_factory=LicenceRules)  # of what is fetched; narrows the section licences
     optout_agents: tuple[str, ...] = ()  # further product tokens that owners may mean us by, such as GPTBot
     longest_crawl_delay_s: float = 60.0  # a Crawl-delay counts as no more than this
 

@@ -128,7 +128,9 @@ def _asked(session: Session, class_list_id: int, blobs: Rows, classes: int) -> t
 
 def _licences(session: Session) -> dict[int, set[str | None]]:
     rows = session.execute(
-        select(Asset.blob_id, Asset.license, Asset.license_url).where(Asset.blob_id.is_not(None), Asset.state.in_(LIVE)).distinct()
+        select(Asset.blob_id, Asset.license, Asset.license_url)
+        .where(Asset.blob_id.is_not(None), Asset.state.in_(LIVE))
+        .distinct()
     )
     found: dict[int, set[str | None]] = {}
     for blob, licence, url in rows:

@@ -110,7 +110,7 @@ def read_concerned(session: Session, wish: Wish) -> Concerned:
     )
 
 
-def _asked(wish: Wish) -> Select[tuple[Asset]]:
+def _asked(wish: Wish) -> Select[Asset]:
     query = select(Asset).order_by(Asset.id)
     if wish.asset is not None:
         return query.where(Asset.id == wish.asset)

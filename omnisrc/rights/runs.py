@@ -28,7 +28,7 @@ class Trained:
 
 
 def trained_on(study: Study, samples: Collection[int]) -> list[Trained]:
-    """Runs whose manifest, or else whose selection, holds one of the samples, and runs that began with their weights."""
+    """Runs whose manifest, or else whose selection, holds one of the samples, and those begun with their weights."""
     if not samples:
         return []
     rows = study.database().read(lambda session: list(session.scalars(select(Run).where(Run.kind == "train"))))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import escape
 from sqlalchemy import delete, insert, or_, select, text, update
 from sqlalchemy.orm import Session
 
@@ -40,7 +41,6 @@ from db.models import (
 )
 from omnisrc.engine.owner import is_dead
 from omnisrc.errors import ItemError, UserError, WorldError
-from markupsafe import escape
 from omnisrc.rights.concerned import LONGEST, TAKEN_DOWN, Concerned, Wish, read_concerned, spelling
 from omnisrc.rights.rewrite import NewSet, NewShard, rewrite_predictions, rewrite_shard
 from omnisrc.rights.runs import Trained, trained_on

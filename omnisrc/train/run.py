@@ -68,9 +68,7 @@ def prepare(study: Study, request: Request) -> Prepared:
     if request.resume:
         return resumed(study, request.name, settings)
     mix = parse_mix(request.mix, settings.ratios)
-    manifest = build_manifest(
-        study, tuple(mix), request.selection, (study.section(LicenceRules), settings.licences)
-    )
+    manifest = build_manifest(study, tuple(mix), request.selection, (study.section(LicenceRules), settings.licences))
     mix = present(mix, request.mix, manifest)
     task = Recognition(manifest.classes)
     spec = create_model(settings.model, **task.head, **settings.model_args).input

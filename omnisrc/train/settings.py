@@ -46,7 +46,7 @@ class TrainSettings:
     warp: WarpSettings = WarpSettings()
 
     # The mix
-    licences: LicenceRules = LicenceRules()  # web samples that may be trained on, within the section licences
+    licences: LicenceRules = field(default_factory=LicenceRules)  # of web samples; narrows the section licences
     batch_size: int = 32  # target samples a step, over all processes
     ratios: dict[str, float] = field(default_factory=dict)  # by source; those of --mix go first; target 2, others 1
     loss_weights: dict[str, float] = field(default_factory=dict)  # of each source's cross-entropy; 1 unless named

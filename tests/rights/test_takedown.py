@@ -82,9 +82,7 @@ def needles(study: Study, *names: str) -> list[bytes]:
     return [*(stored(study, name)[-200:] for name in names), *(f"Title of {name}".encode() for name in names)]
 
 
-def test_rows_and_bytes_go_everywhere_and_the_rest_stays(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rows_and_bytes_go_everywhere_and_the_rest_stays(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     study = world.study
     check(study)
     page = study.reports / "report.html"
@@ -125,9 +123,15 @@ def test_rows_and_bytes_go_everywhere_and_the_rest_stays(
         reasons = session.scalars(select(Tombstone.reason)).all()
         sample = session.get_one(Sample, gone[0])
         evidence = session.scalars(select(Decision.evidence).where(Decision.kind == "taken-down")).all()
-        return member, tombs, reasons, sample, session.get_one(Blob, sample.blob_id), evidence, session.scalars(
-            select(Selection)
-        ).one()
+        return (
+            member,
+            tombs,
+            reasons,
+            sample,
+            session.get_one(Blob, sample.blob_id),
+            evidence,
+            session.scalars(select(Selection)).one(),
+        )
 
     member, tombs, reasons, sample, blob, evidence, selection = study.database().read(read)
     assert (member.reason, member.shard_id, member.offset) == ("taken-down", None, None)
@@ -253,9 +257,7 @@ def test_a_killed_takedown_is_finished_by_the_next_one(
     check(study)
 
 
-def test_it_waits_for_nobody_who_could_write_the_bytes_again(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_waits_for_nobody_who_could_write_the_bytes_again(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     study = world.study
     study.database().write(lambda session: enqueue(session, "pack", "x"))
     lease = claim(study.database(), ["pack"], this_process(), 600.0)
@@ -266,9 +268,7 @@ def test_it_waits_for_nobody_who_could_write_the_bytes_again(
     check(study)
 
 
-def test_a_run_that_is_being_trained_on_it_must_stop_first(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_that_is_being_trained_on_it_must_stop_first(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     study = world.study
     add_run(study, "now", samples_of(study, "mine"))
     study.database().write(lambda s: s.execute(update(Run).values(state="running")))
@@ -309,5 +309,3 @@ def test_mistakes_are_one_sentence_and_exit_code_2(
 ) -> None:
     code, answer, _ = told(world, capsys, *arguments, "--yes")
     assert code == 2 and sentence in answer["error"]
-
-

@@ -16,11 +16,11 @@ from typing import Any
 from omnisrc.crawl.providers.about import About, CallLimits
 from omnisrc.crawl.providers.archive_files import choose_file, quoted
 from omnisrc.crawl.providers.call import call_json, envelope
-from omnisrc.licences import is_open, licence_of_url
 from omnisrc.crawl.providers.numbers import seconds
 from omnisrc.crawl.providers.provider import Candidate, MediaWish, Page, Question
 from omnisrc.crawl.settings import ProviderSettings
 from omnisrc.errors import ErrorClass, ItemError, UserError
+from omnisrc.licences import is_open, licence_of_url
 from omnisrc.web.client import Client
 from omnisrc.web.urls import parse_url
 
@@ -63,7 +63,9 @@ class Archive:
 
     page_size = 25
     limits = CallLimits(calls_per_find={"image": 1, "video": 1})
-    about = About("mixed rights, by default only what carries an open licence; no limit is published: few calls at a time")
+    about = About(
+        "mixed rights, by default only what carries an open licence; no limit is published: few calls at a time"
+    )
     kinds = ("image", "video")
 
     def __init__(self, settings: ProviderSettings, wish: MediaWish, client: Client) -> None:

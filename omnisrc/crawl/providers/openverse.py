@@ -13,13 +13,13 @@ from typing import Any
 
 from omnisrc.crawl.providers.about import About, CallLimits
 from omnisrc.crawl.providers.call import Reply, call_json, envelope
-from omnisrc.licences import licence_name, licence_of_url
 from omnisrc.crawl.providers.numbers import whole
 from omnisrc.crawl.providers.oauth import Access, read_credentials
 from omnisrc.crawl.providers.provider import Candidate, MediaWish, Page, Question
 from omnisrc.crawl.providers.renditions import NEAR
 from omnisrc.crawl.settings import ProviderSettings
 from omnisrc.errors import ErrorClass, ItemError, UserError
+from omnisrc.licences import licence_name, licence_of_url
 from omnisrc.web.client import Client
 from omnisrc.web.urls import WebUrl, parse_url
 
