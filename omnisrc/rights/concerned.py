@@ -140,7 +140,7 @@ def _unknown(session: Session, wish: Wish) -> str:
 
 
 def _blobs(session: Session, asked: Sequence[Asset]) -> list[Blob]:
-    """The bytes that the assets led to, and equal ones; those of an asset that opted out are known by its tombstones."""
+    """The bytes that the assets led to, and equal ones; of an asset that opted out, by its tombstones."""
     there = select(Blob).where(Blob.length > 0)
     found = _each(session, there, Blob.id, {asset.blob_id for asset in asked if asset.blob_id is not None})
     found += _each(session, there, Blob.sha1, {asset.found_sha1 for asset in asked if asset.found_sha1})
