@@ -37,7 +37,7 @@ def status(
     every: Annotated[
         float | None,
         typer.Argument(
-            metavar="[SECONDS]", help="With --watch: seconds between two looks.", show_default=f"{EVERY_S:g}"
+            metavar="[SECONDS]", help="With --watch: from one look to the next.", show_default=f"{EVERY_S:g}"
         ),
     ] = None,
     workspace: Workspace = None,
