@@ -70,7 +70,8 @@ def _hosts(hosts: list[dict[str, Any]]) -> Table:
     table.columns[-1].justify = "left"
     for host in hosts[:MOST_HOSTS]:
         table.add_row(
-            Text(host["host"]), f"{host['waiting']:,}", f"{host['in_hand']:,}", f"{host['slots']}/{host['concurrency']}",
+            Text(host["host"]), f"{host['waiting']:,}", f"{host['in_hand']:,}",
+            f"{host['slots']}/{host['concurrency']}",
             f"{host['rate']:g}/s" if host["rate"] else "free", str(host["streak_429"]), Text(_state(host)),
         )  # fmt: skip
     if len(hosts) > MOST_HOSTS:

@@ -41,9 +41,8 @@ def known_rows(database: Database) -> None:
             database.write(lambda s, lease=lease, result=result: finish(s, lease, result))
         else:
             running = {"assets": 240, "bytes": 12_000_000, "seconds": 120.0}
-            database.write(
-                lambda s: s.execute(update(Job).where(Job.state == "leased").values(result=running)) and None
-            )
+            change = update(Job).where(Job.state == "leased").values(result=running)
+            database.write(lambda s, change=change: s.execute(change) and None)
             database.write(lambda s, token=lease.token: claim_assets(s, "a:80", token, 8) and None)
             database.write(lambda s, token=lease.token: take_slots(s, "a:80", token, 2, 3) and None)
 
