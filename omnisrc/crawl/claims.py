@@ -7,6 +7,7 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import select, update
@@ -166,14 +167,14 @@ class Claims:
         for site in held:
             limits = self._limits(site, controls)
             if site not in shut and self._limits_of.get(site, limits) != limits:
-                pace = self._database.write(lambda session, site=site, limits=limits: self._fit(session, site, limits))
+                pace = self._database.write(partial(self._fit, site, limits))
                 if pace is None:
                     shut.add(site)
                 else:
                     paces[site] = pace
         return Revision(paces, frozenset(shut), controls.providers)
 
-    def _fit(self, session: Session, site: str, limits: Limits) -> Pace | None:
+    def _fit(self, site: str, limits: Limits, session: Session) -> Pace | None:
         """Holds this job's share of a host's new slots; None where none is left for it."""
         held = frontier.trim_slots(session, site, self._token, limits.concurrency)
         more = math.ceil(limits.concurrency / self._drains) - held

@@ -25,7 +25,7 @@ def parse_scope(text: str, *, providers: bool = True) -> str:
         raise UserError(f"A rate is set for a host or for all, not for {text!r}; `omnisrc status` names the hosts.")
     name = scope.removeprefix(PROVIDER)
     if scope.startswith(PROVIDER) and name not in PROVIDERS:
-        raise UserError(f"There is no provider {name!r}.{near(name, PROVIDERS)}")
+        raise UserError(f"There is no provider {name!r}.{near(name, list(PROVIDERS))}")
     if not scope.startswith(PROVIDER) and not HOST.fullmatch(scope):
         raise UserError(f"{text!r} is no host; give `all`, `provider:NAME`, or a host such as example.org.")
     return scope
