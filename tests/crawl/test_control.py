@@ -24,6 +24,7 @@ from db.ledger import enqueue
 from db.models import Asset, Control, Job
 from omnisrc.cli import main
 from omnisrc.crawl.control import pause, resume
+from omnisrc.crawl.jobs import add_fetch
 from omnisrc.crawl.pace import Limits
 from omnisrc.crawl.settings import CrawlSettings, HostSettings
 from omnisrc.study import Study
@@ -98,20 +99,20 @@ def test_a_host_paused_in_mid_crawl_is_left_alone_until_resumed_and_nothing_is_l
 ) -> None:
     """The other host goes on; the crawl waits longer than `longest_wait_s`, because a person paused it.
 
-    A worker has a batch in hand that would take it eight seconds.
+    A worker has a batch in hand that would take it twelve seconds.
     """
     workspace = tmp_path / "study"
-    with Clocked(picture, 30, pause_s=1.0) as web, Clocked(picture, 200, address="127.0.0.2") as other:
+    with Clocked(picture, 30, pause_s=1.5) as web, Clocked(picture, 200, address="127.0.0.2") as other:
         offer(table, *web.urls, *other.urls[60:120])
         sets = (f"crawl.allow_hosts=['{web.site}','{other.site}']", "crawl.host_rate=0", "crawl.longest_wait_s=0.5")
         with crawling(workspace, class_file, table, *sets) as process:
-            until(lambda: len(web.times) >= 4)
+            until(lambda: len(web.times) >= 2)
             omnisrc(workspace, "crawl", "pause", web.site)
             paused = time.monotonic()
             until(lambda: len(other.times) == 60)
             until(lambda: time.monotonic() - paused > 9)
             late = [moment - paused for moment in web.times if moment > paused + 5]
-            assert late == [] and 4 <= len(web.times) < 30 and process.poll() is None
+            assert late == [] and 2 <= len(web.times) < 30 and process.poll() is None
             resting = Study.open(workspace)
             held = [a for a in assets(resting) if a["state"] == "waiting" and a["url"].startswith(web.url)]
             assert len(held) == 30 - len(web.times) and attempts(resting) == {0: len(held), 1: 90 - len(held)}
@@ -190,6 +191,17 @@ def test_assets_of_a_paused_provider_or_host_are_not_claimed(database) -> None:
         database.write(lambda s: s.execute(update(Asset).values(lease_token=None)) and None)
         database.write(lambda s: resume(s, "all"))
         assert database.read(lambda s: s.scalars(select(Control)).all()) == []
+
+
+def test_no_fetch_job_is_added_for_what_is_paused(study: Study) -> None:
+    database = study.database()
+    fill(database, a=3)
+    database.write(lambda s: pause(s, "a"))
+    database.write(lambda s: add_fetch(s, 1, []))
+    assert jobs(study, "fetch") == []
+    database.write(lambda s: resume(s, "a"))
+    database.write(lambda s: add_fetch(s, 1, []))
+    assert len(jobs(study, "fetch")) == 1
 
 
 def test_what_is_set_goes_before_the_settings_and_what_names_the_host_before_all() -> None:
