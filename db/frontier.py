@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import Session
 
+from db.controls import Controls
 from db.insert import insert_missing
 from db.models import Asset, Host, HostSlot
 from db.session import epoch
@@ -18,34 +19,36 @@ from db.session import epoch
 
 @dataclass(frozen=True)
 class WaitingHost:
-    """A host with assets that may be fetched now. `rate` and `concurrency` are set where a person changed them."""
+    """A host with assets that may be fetched now."""
 
     name: str
     waiting: int
-    rate: float | None
-    concurrency: int | None
 
 
-def waiting_hosts(session: Session) -> list[WaitingHost]:
-    """Hosts with assets that may be fetched now, those with the most first."""
+NOTHING_SET = Controls()
+
+
+def waiting_hosts(session: Session, controls: Controls = NOTHING_SET) -> list[WaitingHost]:
+    """Hosts with assets that may be fetched now, those with the most first; without what is paused."""
     count = func.count(Asset.id)
     rows = session.execute(
-        select(Asset.host, count, Host.rate, Host.concurrency)
+        select(Asset.host, count)
         .outerjoin(Host, Host.name == Asset.host)
         .where(
             Asset.state == "waiting",
             Asset.lease_token.is_(None),
             Asset.not_before <= epoch(),
             func.coalesce(Host.not_before, 0.0) <= epoch(),
+            *controls.unpaused(),
         )
-        .group_by(Asset.host, Host.rate, Host.concurrency)
+        .group_by(Asset.host)
         .order_by(count.desc(), Asset.host)
     )
     return [WaitingHost(*row) for row in rows]
 
 
-def next_wait(session: Session) -> float | None:
-    """Seconds until a waiting asset may be fetched (0: now), or None where none waits.
+def next_wait(session: Session, controls: Controls = NOTHING_SET) -> float | None:
+    """Seconds until a waiting asset that is not paused may be fetched (0: now), or None where none waits.
 
     Assets in the hands of a job count as waiting: they may come back.
     """
@@ -54,10 +57,10 @@ def next_wait(session: Session) -> float | None:
         select(func.min(case((Asset.not_before > pause, Asset.not_before), else_=pause)))
         .select_from(Asset)
         .outerjoin(Host, Host.name == Asset.host)
-        .where(Asset.state == "waiting", Asset.lease_token.is_(None))
+        .where(Asset.state == "waiting", Asset.lease_token.is_(None), *controls.unpaused())
     )
     if soonest is None:
-        held = session.scalar(select(Asset.id).where(Asset.state == "waiting").limit(1))
+        held = session.scalar(select(Asset.id).where(Asset.state == "waiting", *controls.unpaused()).limit(1))
         return None if held is None else 1.0
     return max(0.0, float(soonest) - (session.scalar(select(epoch())) or 0.0))
 
@@ -85,7 +88,18 @@ def free_slots(session: Session, host: str, token: str) -> None:
     session.execute(update(HostSlot).where(HostSlot.host == host, HostSlot.token == token).values(token=None))
 
 
-def claim_assets(session: Session, host: str, token: str, limit: int) -> list[Asset]:
+def trim_slots(session: Session, host: str, token: str, concurrency: int) -> int:
+    """Gives back the slots of `token` that the host has no more; how many it still holds."""
+    session.execute(
+        update(HostSlot)
+        .where(HostSlot.host == host, HostSlot.token == token, HostSlot.slot >= concurrency)
+        .values(token=None)
+    )
+    held = select(func.count()).select_from(HostSlot).where(HostSlot.host == host, HostSlot.token == token)
+    return session.scalar(held) or 0
+
+
+def claim_assets(session: Session, host: str, token: str, limit: int, controls: Controls = NOTHING_SET) -> list[Asset]:
     """Up to `limit` waiting assets of a host, best rank first, now held under `token`.
 
     An asset that lost workers before comes in a small batch, and alone after its second loss.
@@ -93,6 +107,7 @@ def claim_assets(session: Session, host: str, token: str, limit: int) -> list[As
     rows: Sequence[Asset] = session.scalars(
         select(Asset)
         .where(Asset.state == "waiting", Asset.host == host, Asset.lease_token.is_(None), Asset.not_before <= epoch())
+        .where(*controls.unpaused())
         .order_by(Asset.losses, Asset.priority, Asset.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -109,10 +124,16 @@ def claim_assets(session: Session, host: str, token: str, limit: int) -> list[As
     return list(rows)
 
 
+def host_row(session: Session, host: str) -> Host:
+    """The host's row, made where there is none, and locked."""
+    fresh = {"not_before": 0.0, "streak_429": 0, "failures": 0, "openings": 0, "next_start": 0.0}
+    insert_missing(session, Host, [{"name": host, **fresh}])
+    return session.get_one(Host, host, with_for_update=True)
+
+
 def pause_host(session: Session, host: str, seconds: float) -> None:
     """Nobody asks the host for anything for `seconds` seconds: it said so."""
-    insert_missing(session, Host, [{"name": host, "not_before": 0.0, "streak_429": 0, "next_start": 0.0}])
-    row = session.get_one(Host, host, with_for_update=True)
+    row = host_row(session, host)
     row.not_before = max(row.not_before, (session.scalar(select(epoch())) or 0.0) + seconds)
     row.streak_429 += 1
     session.flush()

@@ -102,14 +102,15 @@ class QueryPage(Base):
 
 
 class Host(Base):
-    """What is known of one host, and what a person has set for it while running. `name` is host:port."""
+    """What is known of one host. `name` is host:port."""
 
     __tablename__ = "host"
     name: Mapped[str] = mapped_column(String(255), primary_key=True)
-    rate: Mapped[float | None]  # requests a second; null: the settings
-    concurrency: Mapped[int | None]
-    not_before: Mapped[float] = mapped_column(default=0.0)  # the host asked for a pause until then
+    not_before: Mapped[float] = mapped_column(default=0.0)  # nobody asks it before: it said so, or its breaker is open
     streak_429: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0)  # in a row: no connection, no answer in time, 5xx
+    openings: Mapped[int] = mapped_column(default=0)  # of its breaker, since it last answered
+    breaker_error: Mapped[str | None] = mapped_column(String(20))  # the error class that opened it
     next_start: Mapped[float] = mapped_column(default=0.0)  # when its pace lets the next call of a search service begin
     robots_status: Mapped[int | None]  # of its robots.txt; null: not read yet
     robots_body: Mapped[str | None] = mapped_column(Text)
@@ -119,6 +120,17 @@ class Host(Base):
     tdm_body: Mapped[str | None] = mapped_column(Text)
     tdm_read: Mapped[float | None]
     tdm_trouble: Mapped[float | None]
+
+
+class Control(Base):
+    """What a person has set while crawls run, for one scope: `all`, `provider:NAME`, `HOST` or `HOST:PORT`."""
+
+    __tablename__ = "control"
+    scope: Mapped[str] = mapped_column(String(300), primary_key=True)
+    paused: Mapped[bool] = mapped_column(default=False)
+    rate: Mapped[float | None]  # requests a second; null: the settings
+    concurrency: Mapped[int | None]
+    changed: Mapped[float]
 
 
 class HostSlot(Base):

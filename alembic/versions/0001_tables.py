@@ -26,12 +26,22 @@ def upgrade() -> None:
         sa.UniqueConstraint("sha256", name=op.f("uq_class_list_sha256")),
     )
     op.create_table(
-        "host",
-        sa.Column("name", sa.String(length=255), nullable=False),
+        "control",
+        sa.Column("scope", sa.String(length=300), nullable=False),
+        sa.Column("paused", sa.Boolean(), nullable=False),
         sa.Column("rate", sa.Float(precision=53), nullable=True),
         sa.Column("concurrency", sa.Integer(), nullable=True),
+        sa.Column("changed", sa.Float(precision=53), nullable=False),
+        sa.PrimaryKeyConstraint("scope", name=op.f("pk_control")),
+    )
+    op.create_table(
+        "host",
+        sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("not_before", sa.Float(precision=53), nullable=False),
         sa.Column("streak_429", sa.Integer(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("openings", sa.Integer(), nullable=False),
+        sa.Column("breaker_error", sa.String(length=20), nullable=True),
         sa.Column("next_start", sa.Float(precision=53), nullable=False),
         sa.Column("robots_status", sa.Integer(), nullable=True),
         sa.Column("robots_body", sa.Text(), nullable=True),
@@ -554,4 +564,5 @@ def downgrade() -> None:
 
     op.drop_table("host_slot")
     op.drop_table("host")
+    op.drop_table("control")
     op.drop_table("class_list")

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from omnisrc.classes.load import load_class_list
 from omnisrc.classes.model import ClassList
+from omnisrc.cli.crawl_control import pause, rate, refuse_options_before, resume
 from omnisrc.cli.crawl_view import CrawlView, show_plan, show_summary
 from omnisrc.cli.options import Command, Json, Sets, Workspace, command
 from omnisrc.crawl.counts import crawl_counts
@@ -23,10 +24,14 @@ from omnisrc.engine.run import RunSummary, run_stages
 from omnisrc.errors import Interrupted, UserError, WorldError
 
 app = typer.Typer()
+app.command()(pause)
+app.command()(resume)
+app.command()(rate)
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def crawl(
+    context: typer.Context,
     classes: Annotated[
         str | None,
         typer.Option(
@@ -61,6 +66,9 @@ def crawl(
 
     Ctrl-C stops cleanly; the same command goes on where it was.
     """  # fmt: skip
+    if context.invoked_subcommand is not None:
+        refuse_options_before(context)
+        return
     with command(workspace, json, sets, database="none" if plan_only else "create") as running:
         class_list = load_class_list(classes) if classes is not None else None
         wish = wanted(running.study, provider_names(provider), parse_kinds(media), per_class)
@@ -141,8 +149,8 @@ def _end(running: Command, top_up: TopUp, summary: RunSummary) -> None:
     show_summary(running.console, counts, summary.seconds)
     if top_up.waits_s is not None:
         running.console.print(
-            f"{counts.states['waiting']:,} assets wait for hosts that asked for a pause of {top_up.waits_s / 60:.0f} "
-            "minutes; run the same command again then."
+            f"{counts.states['waiting']:,} assets wait for hosts that asked for a pause, or do not answer, for "
+            f"{top_up.waits_s / 60:.0f} minutes; run the same command again then."
         )
     for job in summary.failed:
         running.console.print(f"[yellow]{job.stage}, {job.subject}:[/] {job.error}: {job.detail}", markup=True)

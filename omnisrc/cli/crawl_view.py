@@ -96,6 +96,8 @@ class CrawlView:
         since, before = self._begun
         rate = (counts.done - before) / (now - since) if now - since > 1 else 0.0
         words = f"{counts.stored:,} stored, {rate:.1f}/s"
+        if counts.paused:
+            words += f"; paused: {', '.join(counts.paused)}"
         errors = ", ".join(f"{count:,} {error}" for (_, error), count in counts.errors.most_common(3))
         return f"{words}; {errors}" if errors else words
 

@@ -2,33 +2,92 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from db import catalogue, ledger
 from db.models import ClassList, Run, Sample, SelectionMember, Shard
-from omnisrc.cli.options import Json, Sets, Workspace, command
+from omnisrc.cli.options import Command, Json, Sets, Workspace, command
+from omnisrc.cli.status_view import crawl_view
+from omnisrc.crawl.monitor import crawl_state
+from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.engine.registry import STAGES
+from omnisrc.errors import UserError
 
 app = typer.Typer()
 
 
+EVERY_S = 2.0
+
+
 @app.command()
-def status(workspace: Workspace = None, json: Json = False, sets: Sets = None) -> None:
-    """Show the study's class list, target, web data, selections, runs and open jobs."""
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Draw it again and again until Ctrl-C.")] = False,
+    every: Annotated[
+        float | None,
+        typer.Argument(
+            metavar="[SECONDS]", help="With --watch: from one look to the next.", show_default=f"{EVERY_S:g}"
+        ),
+    ] = None,
+    workspace: Workspace = None,
+    json: Json = False,
+    sets: Sets = None,
+) -> None:
+    """Show the study's class list, target, web data, selections and runs, and what is being done.
+
+    `omnisrc status --watch 5` looks every five seconds.
+    """
+    if every is not None and not (watch and every > 0):
+        raise UserError("SECONDS goes with --watch and is more than 0, as in `omnisrc status --watch 5`.")
+    if watch and json:
+        raise UserError("--watch draws on a terminal; ask for --json again and again instead.")
     with command(workspace, json, sets) as running:
-        state = running.study.database().read(_state)
-        running.emit(workspace=str(running.study.root), **state)
-        table = Table(show_header=False, box=None, pad_edge=False)
-        table.add_row("workspace", str(running.study.root))
-        for name, value in state.items():
-            table.add_row(name.replace("_", " "), _shown(value))
-        running.console.print(table)
+        if watch:
+            _watch(running, every or EVERY_S)
+            return
+        state = _look(running)
+        running.emit(**state)
+        running.console.print(_view(state))
+
+
+def _look(running: Command) -> dict[str, Any]:
+    settings = running.study.section(CrawlSettings)
+
+    def read(session: Session) -> dict[str, Any]:
+        return {**_state(session), "crawl": crawl_state(session, settings)}
+
+    return {"workspace": str(running.study.root), **running.study.database().read(read)}
+
+
+def _view(state: dict[str, Any]) -> RenderableType:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in state.items():
+        if name not in ("crawl", "jobs", "errors"):  # a part of its own shows these
+            table.add_row(name.replace("_", " "), Text(_shown(value)))
+    return Group(table, Text(), crawl_view(state["crawl"]))
+
+
+def _watch(running: Command, every_s: float, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Draws until Ctrl-C, which is how one ends it: no failure."""
+    try:
+        with Live(_view(_look(running)), console=running.console, auto_refresh=False) as live:
+            while True:
+                began = time.monotonic()
+                live.update(_view(_look(running)), refresh=True)
+                sleep(max(every_s, 20 * (time.monotonic() - began)))
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
 
 
 def _state(session: Session) -> dict[str, Any]:
@@ -57,8 +116,8 @@ def _state(session: Session) -> dict[str, Any]:
         "shards": {kind: {"shards": n, "samples": c, "bytes": b} for kind, n, c, b in shards},
         "samples": {kind: n for kind, n in session.execute(select(Sample.kind, func.count()).group_by(Sample.kind))},
         "selection": _selection(session),
-        "runs": {run.name: run.state for run in session.scalars(select(Run).where(Run.kind == "train"))},
         "jobs": jobs,
+        "runs": {run.name: run.state for run in session.scalars(select(Run).where(Run.kind == "train"))},
     }
 
 

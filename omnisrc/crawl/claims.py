@@ -7,37 +7,56 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from db import frontier
+from db.controls import Controls, read_controls
+from db.frontier import host_row
 from db.ledger import now
 from db.models import Asset, Host
 from db.session import Database
+from omnisrc.crawl import breaker
 from omnisrc.crawl.finds import LOCAL_SITE
-from omnisrc.crawl.pace import Limits, host_row
+from omnisrc.crawl.pace import Limits
 from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.crawl.site_store import HostTableStore
+from omnisrc.errors import ErrorClass
 from omnisrc.web.hosts import Pace
 
 MOST_AT_ONCE = 256
 NOTICED_S = 2.0
+PAUSED_S = 30.0  # what led to a host that a person has paused is tried again then
 LOCAL = Limits(concurrency=16, rate=0.0)
 
 
 @dataclass
 class HostShare:
-    """A host that a drain works on: its share of slots, and assets of it in hand."""
+    """A host that a drain works on: its share of slots, and assets of it in hand.
+
+    `troubled`: its last requests failed; `empty`: there is nothing more to claim.
+    """
 
     site: str
     pace: Pace
     wait_s: float
     streak_429: int
     batch: int
+    troubled: bool = False
     assets: deque[Asset] = field(default_factory=deque)
     empty: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Revision(NamedTuple):
+    """What changed for a drain: new paces of hosts, hosts that nobody may ask now, providers that are paused."""
+
+    paces: dict[str, Pace]
+    shut: frozenset[str]
+    paused_providers: frozenset[str]
 
 
 class Claims:
@@ -56,6 +75,8 @@ class Claims:
         self._site_files = site_files
         self._drains = max(1, drains)
         self._claimed = 0
+        self._limits_of: dict[str, Limits] = {}
+        self._probing: set[str] = set()
         self.fragile = False
 
     def hosts(self, room: int, skip: Iterable[str]) -> list[HostShare]:
@@ -63,7 +84,7 @@ class Claims:
         if self.fragile or room <= 0:
             return []
         seen = frozenset(skip)
-        waiting = self._database.read(frontier.waiting_hosts)
+        waiting = self._database.read(lambda session: frontier.waiting_hosts(session, read_controls(session)))
         if not any(host.name not in seen for host in waiting):
             return []
         return self._database.write(lambda session: self._take_hosts(session, waiting, seen, room))
@@ -73,23 +94,29 @@ class Claims:
     ) -> list[HostShare]:
         shares: list[HostShare] = []
         claimed, fragile = 0, False
+        controls = read_controls(session)
         for host in waiting:
             if host.name in seen or room <= 0 or fragile:
                 continue
-            limits = self._limits(host)
+            row = session.get(Host, host.name)
+            probe = self._is_probe(host.name, row)
+            limits = self._limits(host.name, controls)
             wanted = min(room, math.ceil(limits.concurrency / self._drains), host.waiting)
             slots = frontier.take_slots(session, host.name, self._token, wanted, limits.concurrency)
             if not slots:
                 continue
             pace = limits.share(slots)
-            share = HostShare(host.name, pace, *self._remembered(session, host.name), self._batch(pace))
-            rows = frontier.claim_assets(session, host.name, self._token, share.batch)
+            wait_s, streak = self._remembered(session, row)
+            share = HostShare(host.name, pace, wait_s, streak, 1 if probe else self._batch(pace), empty=probe)
+            share.troubled = row is not None and row.openings + row.failures > 0
+            rows = frontier.claim_assets(session, host.name, self._token, share.batch, controls)
             kept, fragile = self._bearable(session, rows, self._claimed + claimed)
             share.assets.extend(kept)
             if not kept:
                 frontier.free_slots(session, host.name, self._token)
                 continue
             shares.append(share)
+            self._limits_of[host.name] = limits
             claimed += len(kept)
             room -= slots
         self._site_files.read(session, [share.site for share in shares])
@@ -100,7 +127,7 @@ class Claims:
         """The next batch of a host's assets; its slots are given back where there is none."""
 
         def take(session: Session) -> tuple[list[Asset], bool]:
-            rows = frontier.claim_assets(session, share.site, self._token, share.batch)
+            rows = frontier.claim_assets(session, share.site, self._token, share.batch, read_controls(session))
             return self._bearable(session, rows, self._claimed)
 
         if self.fragile:
@@ -117,6 +144,55 @@ class Claims:
             session.execute(update(Asset).where(Asset.id.in_(ids)).values(lease_token=None))
             return [], False
         return rows, losses >= 1
+
+    def put_back(self, assets: Iterable[Asset]) -> None:
+        """Gives back assets that nobody has asked for, without blame."""
+        ids = [asset.id for asset in assets]
+        change = update(Asset).where(Asset.id.in_(ids), Asset.lease_token == self._token).values(lease_token=None)
+        if ids:
+            self._database.write(lambda session: session.execute(change) and None)
+
+    def revise(self, sites: Iterable[str]) -> Revision:
+        """What people and other workers have changed for the hosts whose slots this job holds."""
+        held = list(sites)
+
+        def look(session: Session) -> tuple[Controls, set[str]]:
+            later = now(session) + NOTICED_S
+            resting = select(Host.name).where(Host.name.in_(held), Host.not_before > later)
+            return read_controls(session), set(session.scalars(resting))
+
+        controls, shut = self._database.read(look)
+        shut |= {site for site in held if controls.pause_of(site)}
+        paces: dict[str, Pace] = {}
+        for site in held:
+            limits = self._limits(site, controls)
+            if site not in shut and self._limits_of.get(site, limits) != limits:
+                pace = self._database.write(partial(self._fit, site, limits))
+                if pace is None:
+                    shut.add(site)
+                else:
+                    paces[site] = pace
+        return Revision(paces, frozenset(shut), controls.providers)
+
+    def _fit(self, site: str, limits: Limits, session: Session) -> Pace | None:
+        """Holds this job's share of a host's new slots; None where none is left for it."""
+        held = frontier.trim_slots(session, site, self._token, limits.concurrency)
+        more = math.ceil(limits.concurrency / self._drains) - held
+        if more > 0:
+            held += frontier.take_slots(session, site, self._token, more, limits.concurrency)
+        if not held:
+            return None
+        self._limits_of[site] = limits
+        return limits.share(held)
+
+    def failed(self, site: str, error: ErrorClass) -> float:
+        """Counts a failure of a host; for how many seconds its breaker is open now."""
+        return self._database.write(lambda session: breaker.note_failure(session, self._settings, site, error))
+
+    def answered(self, site: str) -> None:
+        """The host has answered: its failures are forgotten."""
+        self._database.write(lambda session: breaker.note_answer(session, site))
+        self._probing.discard(site)
 
     def let_go(self, site: str, next_start_s: float) -> None:
         """Gives a host's slots back; the next to hold them begins no sooner than in `next_start_s`."""
@@ -135,10 +211,13 @@ class Claims:
         """A slot of a site that a redirect led to: its pace, or the seconds after which to ask again."""
 
         def take(session: Session) -> Pace | float:
-            row, moment = host_row(session, site), now(session)
+            row, moment, controls = host_row(session, site), now(session), read_controls(session)
+            if controls.pause_of(site):
+                return PAUSED_S
             if row.not_before > moment:
                 return row.not_before - moment
-            limits = Limits.of(self._settings, site, row.rate, row.concurrency)
+            self._is_probe(site, row)
+            limits = self._limits_of[site] = self._limits(site, controls)
             slots = frontier.take_slots(session, site, self._token, 1, limits.concurrency)
             self._site_files.read(session, [site])
             return limits.share(slots) if slots else 1.0
@@ -149,10 +228,17 @@ class Claims:
         """No worker asks the host for anything for so long: it said so."""
         self._database.write(lambda session: frontier.pause_host(session, site, seconds))
 
-    def _limits(self, host: frontier.WaitingHost) -> Limits:
-        if host.name == LOCAL_SITE:
+    def _is_probe(self, site: str, row: Host | None) -> bool:
+        """Whether only one request may be sent, to see whether the host answers again."""
+        probe = row is not None and row.openings > 0
+        (self._probing.add if probe else self._probing.discard)(site)
+        return probe
+
+    def _limits(self, site: str, controls: Controls) -> Limits:
+        if site == LOCAL_SITE:
             return LOCAL
-        return Limits.of(self._settings, host.name, host.rate, host.concurrency)
+        limits = Limits.of(self._settings, site, controls)
+        return Limits(1, limits.rate) if site in self._probing else limits
 
     def _batch(self, pace: Pace) -> int:
         """Enough for a few seconds: what a dead worker held comes back with a stain."""
@@ -161,7 +247,6 @@ class Claims:
         return min(MOST_AT_ONCE, 8 * pace.concurrency)
 
     @staticmethod
-    def _remembered(session: Session, site: str) -> tuple[float, int]:
+    def _remembered(session: Session, row: Host | None) -> tuple[float, int]:
         """Seconds until the host's pace lets a request begin, and how often in a row it answered 429."""
-        row = session.get(Host, site)
         return (max(0.0, row.next_start - now(session)), row.streak_429) if row is not None else (0.0, 0)

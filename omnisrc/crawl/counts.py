@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from db import catalogue
+from db.controls import read_controls
 from db.models import Job, QueryPage
 from omnisrc.crawl.jobs import FETCH
 
@@ -25,6 +26,7 @@ class CrawlCounts:
     pages: int = 0
     under_way: int = 0
     under_way_stored: int = 0
+    paused: tuple[str, ...] = ()  # by a person
 
     @property
     def known(self) -> int:
@@ -54,4 +56,5 @@ def crawl_counts(session: Session) -> CrawlCounts:
         session.scalar(select(func.count()).select_from(QueryPage)) or 0,
         sum(int(result.get("assets", 0)) for result in running),
         sum(int(result.get("stored", 0)) for result in running),
+        tuple(read_controls(session).paused),
     )

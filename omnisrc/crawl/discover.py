@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from db.controls import read_controls
 from db.frontier import pause_host
 from db.ledger import now
 from db.models import ActionClass, Query, QueryPage
 from omnisrc.crawl.finds import record_finds
 from omnisrc.crawl.identity import open_client
 from omnisrc.crawl.jobs import add_discover, add_fetch, drains, read_subject
-from omnisrc.crawl.pace import call_interval_s, count_calls, take_turn
+from omnisrc.crawl.pace import count_calls, take_turn
 from omnisrc.crawl.providers.folder import folder_root
 from omnisrc.crawl.providers.provider import MediaWish, Page, Provider, Question
 from omnisrc.crawl.providers.registry import open_provider
@@ -24,6 +25,8 @@ from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.licences import LicenceRules
 from omnisrc.media.settings import MediaSettings
 from omnisrc.web.hosts import HostGate, Pace
+
+PAUSED_S = 30.0  # a job of a paused provider is looked at again then; `resume` wakes it sooner
 
 
 @dataclass(frozen=True)
@@ -42,17 +45,21 @@ class Ask:
 def run(job: Job) -> None:
     """Asks the provider for the page that the job's subject names, and records what it found.
 
-    Raises PutBack where the service has no slot free or asked for a pause, ItemError where it does not answer.
+    Raises PutBack where the service has no slot free or asked for a pause, or a person paused it; ItemError where it
+    does not answer.
     """
     ask = job.database.read(lambda session: _ask(session, job.subject))
     settings = job.study.section(CrawlSettings)
     gate = HostGate(Pace(1))
     client = open_client(settings, gate)
     provider = open_provider(ask.provider, job.study.section(ProviderSettings), media_wish(job), client)
+    _heed_person(job, ask.provider, provider)
     wait_s = _take_turn(job, settings, provider, gate)
 
     async def find() -> Page:
-        await asyncio.sleep(wait_s)
+        if wait_s:
+            await asyncio.sleep(wait_s)
+            await asyncio.to_thread(_heed_person, job, ask.provider, provider)
         async with client:
             return await provider.find(ask.question, ask.cursor, ask.limit)
 
@@ -89,12 +96,17 @@ def _take_turn(job: Job, settings: CrawlSettings, provider: Provider, gate: Host
     site = provider.site
     if site is None:
         return 0.0
-    interval_s = call_interval_s(settings, site, provider)
-    turn = job.database.write(lambda session: take_turn(session, settings, site, job.token, interval_s))
+    turn = job.database.write(lambda session: take_turn(session, settings, site, job.token, provider))
     if not turn.taken:
         raise PutBack(turn.wait_s)
-    gate.set_pace(site, Pace(1, interval_s))
+    gate.set_pace(site, Pace(1, turn.interval_s))
     return turn.wait_s
+
+
+def _heed_person(job: Job, name: str, provider: Provider) -> None:
+    """Raises PutBack where a person has paused the provider, its host or everything."""
+    if job.database.read(read_controls).pause_of(provider.site, name):
+        raise PutBack(PAUSED_S)
 
 
 def _heed_pause(job: Job, provider: Provider, error: ItemError) -> None:
@@ -109,7 +121,7 @@ def _heed_pause(job: Job, provider: Provider, error: ItemError) -> None:
 
 def _record(session: Session, job: Job, settings: CrawlSettings, provider: Provider, ask: Ask, page: Page) -> None:
     if provider.site is not None:
-        count_calls(session, provider.site, page.calls, call_interval_s(settings, provider.site, provider))
+        count_calls(session, settings, provider.site, provider, page.calls)
     root = folder_root(job.study.section(ProviderSettings)) if ask.provider == "folder" else None
     new = record_finds(
         session,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.models import Asset
+from omnisrc.crawl.breaker import TROUBLE
 from omnisrc.crawl.claims import Claims, HostShare
 from omnisrc.crawl.landing import Landing
 from omnisrc.crawl.outcome import Fetched, Outcome
@@ -57,6 +58,9 @@ class Drain:
         self._working: dict[str, set[asyncio.Task[None]]] = {}
         self._left: set[str] = set()
         self._streaks: Counter[str] = Counter()
+        self._shares: dict[str, HostShare] = {}
+        self._troubled: set[str] = set()
+        self._paused_providers: frozenset[str] = frozenset()
         self.outcomes: list[Outcome] = []
 
     async def run(self) -> None:
@@ -103,7 +107,22 @@ class Drain:
         for share in await asyncio.to_thread(self._claims.hosts, self._settings.concurrency - held, skip):
             self._gate.hold(share.site, share.pace, share.wait_s)
             self._streaks[share.site] = share.streak_429
+            self._shares[share.site] = share
+            if share.troubled:
+                self._troubled.add(share.site)
             self._working[share.site] = {asyncio.create_task(self._work(share)) for _ in range(share.pace.concurrency)}
+
+    async def obey(self) -> None:
+        """Heeds what people and other workers have set since: pauses, rates, concurrency, hosts that do not answer."""
+        revision = await asyncio.to_thread(self._claims.revise, self._gate.held)
+        self._paused_providers = revision.paused_providers
+        self._gate.shut(revision.shut)
+        for site, pace in revision.paces.items():
+            self._gate.set_pace(site, pace)
+            if site in self._working:
+                share, tasks = self._shares[site], self._working[site]
+                share.pace = pace
+                tasks |= {asyncio.create_task(self._work(share)) for _ in range(pace.concurrency - len(tasks))}
 
     async def _close_hosts(self) -> None:
         """Gives back the slots of hosts that are worked off."""
@@ -114,6 +133,7 @@ class Drain:
             if not tasks:
                 del self._working[site]
                 self._gate.let_go(site)
+                await asyncio.to_thread(self._claims.put_back, self._shares.pop(site).assets)
                 await asyncio.to_thread(self._claims.let_go, site, self._gate.wait_s(site))
 
     async def _cancel(self) -> None:
@@ -136,11 +156,23 @@ class Drain:
         if wait_s > max(HOST_PATIENCE_S, share.pace.interval_s) or time.monotonic() + wait_s > self._until:
             self._left.add(share.site)
             return None
+        if share.site in self._gate.shut_sites:
+            return None
         async with share.lock:
+            await self._put_back_paused(share)
             if not share.assets and not share.empty:
                 share.assets.extend(await asyncio.to_thread(self._claims.more, share))
                 share.empty = not share.assets
         return share.assets.popleft() if share.assets else None
+
+    async def _put_back_paused(self, share: HostShare) -> None:
+        """Gives back what is in hand of providers that were paused."""
+        paused = [asset for asset in share.assets if asset.provider in self._paused_providers]
+        if paused:
+            kept = [asset for asset in share.assets if asset.provider not in self._paused_providers]
+            share.assets.clear()
+            share.assets.extend(kept)
+            await asyncio.to_thread(self._claims.put_back, paused)
 
     async def _one(self, asset: Asset) -> Outcome | None:
         """What becomes of one asset; None where the whole drain fails with it."""
@@ -148,6 +180,7 @@ class Drain:
         body = None
         try:
             body, fetched = await self._retriever.retrieve(asset, heard)
+            await self._note(asset, None, heard.get("answer"))
             landed, first = await self._landing.land(f"a{asset.id:010d}", asset.kind, body)
             return Outcome(asset, fetched, landed.sha256, landed.key if first else None, sha1=landed.sha1)
         except SiteBusy as busy:
@@ -168,9 +201,21 @@ class Drain:
         if error.error is ErrorClass.STORAGE:
             self._fatal = error
             return None
+        await self._note(asset, error, answer)
         if answer is not None:
             await self._heed_pause(answer, error)
         return Outcome(asset, _told(answer), error=error)
+
+    async def _note(self, asset: Asset, error: ItemError | None, answer: Answer | None) -> None:
+        """Tells the host's breaker how the host did; one that opens sends all away who wait for the host."""
+        site = asset.host if answer is None else answer.target.site
+        if error is not None and error.error in TROUBLE:
+            self._troubled.add(site)
+            if await asyncio.to_thread(self._claims.failed, site, error.error):
+                self._gate.shut(self._gate.shut_sites | {site})
+        elif answer is not None and site in self._troubled:
+            self._troubled.discard(site)
+            await asyncio.to_thread(self._claims.answered, site)
 
     async def _heed_pause(self, answer: Answer, error: ItemError) -> None:
         """A host that answers 429, or anything with Retry-After, is left alone for as long as it says."""

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from db import models
 from omnisrc.crawl.claims import Claims
@@ -27,12 +28,12 @@ from omnisrc.engine.stage import Job
 from omnisrc.media.settings import MediaSettings
 from omnisrc.media.shared_guard import shared_pool
 from omnisrc.web.client import AGENT
-from omnisrc.web.hosts import Pace
 from omnisrc.web.optout import OptOuts
 
 log = logging.getLogger(__name__)
 
 PROGRESS_S = 1.0
+OBEY_S = 2.0
 THREADS = 48
 
 
@@ -67,19 +68,20 @@ async def _drain(
             client,
             store,
             agents=(AGENT, *settings.optout_agents),
-            slow_down=lambda site, delay: _slow_down(gate, site, delay),
+            slow_down=gate.slow_down,
             longest_delay_s=settings.longest_crawl_delay_s,
         )
         local_root = folder_root(job.study.section(ProviderSettings))
         retriever = Retriever(client, optouts, settings, spill, local_root)
         drain = Drain(settings, claims, gate, retriever, landing, job.stopping, lambda: _searching(job))
-        progress = asyncio.create_task(_tell_progress(job, drain, landing))
+        beside = [asyncio.create_task(_tell_progress(job, drain, landing)), asyncio.create_task(_obey(drain))]
         try:
             await drain.run()
         finally:
-            progress.cancel()
-            with suppress(asyncio.CancelledError):
-                await progress
+            for task in beside:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             for site in gate.held:
                 await asyncio.to_thread(claims.let_go, site, gate.wait_s(site))
     return drain
@@ -91,11 +93,14 @@ def _searching(job: Job) -> bool:
     return job.database.read(lambda session: session.scalar(asking)) is not None
 
 
-def _slow_down(gate: SlotGate, site: str, delay_s: float) -> None:
-    """Keeps a Crawl-delay: one request at a time, and with several workers each its part of them."""
-    part = gate.pace(site).part
-    if gate.pace(site).interval_s < delay_s / part:
-        gate.set_pace(site, Pace(1, delay_s / part, part))
+async def _obey(drain: Drain) -> None:
+    """Looks again and again at what people have set since."""
+    while True:
+        await asyncio.sleep(OBEY_S)
+        try:
+            await drain.obey()
+        except SQLAlchemyError:
+            log.exception("what is set cannot be read")
 
 
 async def _tell_progress(job: Job, drain: Drain, landing: Landing) -> None:
@@ -104,7 +109,7 @@ async def _tell_progress(job: Job, drain: Drain, landing: Landing) -> None:
     while True:
         await asyncio.sleep(PROGRESS_S)
         done = {
-            "assets": len(drain.outcomes),
+            "assets": sum(outcome.later_s is None for outcome in drain.outcomes),
             "stored": len(landing.landed),
             "bytes": landing.stored_bytes,
             "seconds": round(time.monotonic() - started, 1),

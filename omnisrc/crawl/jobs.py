@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from db import ledger
+from db.controls import read_controls
 from db.models import Asset, Job
 from db.session import epoch
 from omnisrc.crawl.settings import CrawlSettings
@@ -66,8 +67,10 @@ def add_fetch(session: Session, most: int, overrides: Sequence[str], job_id: int
     """
     if ledger.open_jobs(session, [FETCH]) >= most:
         return
-    claimable = select(Asset.id).where(
-        Asset.state == "waiting", Asset.lease_token.is_(None), Asset.not_before <= epoch()
+    claimable = (
+        select(Asset.id)
+        .where(Asset.state == "waiting", Asset.lease_token.is_(None), Asset.not_before <= epoch())
+        .where(*read_controls(session).unpaused())
     )
     waiting = session.scalar(select(func.count()).select_from(claimable.limit(WORTH_A_DRAIN).subquery())) or 0
     if waiting == 0 or (waiting < WORTH_A_DRAIN and _searching(session, job_id)):

@@ -94,7 +94,7 @@ def _line(
 ) -> PlanLine:
     """One line; `every_call` are the provider's calls for all kinds, which share its limits."""
     assets = classes * each
-    host = Limits.of(settings, provider.site or "", None, None)
+    host = Limits.of(settings, provider.site or "")
     paced_s = calls * max(CALL_S / host.concurrency, call_interval_s(settings, provider.site or "", provider))
     limited_s, limit = limits_of(provider).tightest(calls, every_call)
     return PlanLine(
@@ -106,7 +106,7 @@ def _line(
         bytes=assets * MEDIA_BYTES[kind],
         kept_bytes=assets * KEPT_BYTES[kind],
         call_s=max(paced_s, limited_s),
-        fetch_s=_seconds(assets, REQUEST_S[kind], Limits.of(settings, "", None, None)),
+        fetch_s=_seconds(assets, REQUEST_S[kind], Limits.of(settings, "")),
         limit=limit if limited_s >= paced_s else "",
     )
 

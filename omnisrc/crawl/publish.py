@@ -72,7 +72,7 @@ def _commit(
 def _summary(outcomes: Sequence[Outcome], files: Mapping[str, ShardFile]) -> dict[str, Any]:
     errors = Counter(outcome.error.error.value for outcome in outcomes if outcome.error is not None)
     return {
-        "assets": len(outcomes),
+        "assets": sum(outcome.later_s is None for outcome in outcomes),
         "stored": sum(file.count for file in files.values()),
         "bytes": sum(file.bytes for file in files.values()),
         "errors": dict(errors),

@@ -44,6 +44,9 @@ class CrawlSettings:
 
     licences: LicenceRules = field(default_factory=LicenceRules)  # of what is fetched; narrows the section licences
     optout_agents: tuple[str, ...] = ()  # further product tokens that owners may mean us by, such as GPTBot
+    breaker_failures: int = 8  # so many in a row (no connection, no answer in time, 5xx) open a host's breaker; 0: none
+    breaker_openings: int = 5  # when it opens so often with no answer between, what waits there fails; 0: never
+
     longest_crawl_delay_s: float = 60.0  # a Crawl-delay counts as no more than this
 
     concurrency: int = 128  # items at a time in one worker, over all hosts
@@ -57,6 +60,8 @@ class CrawlSettings:
             raise ValueError("host_concurrency and concurrency are at least 1")
         if self.host_rate < 0:
             raise ValueError("host_rate is at least 0 (0: no pacing)")
+        if min(self.breaker_failures, self.breaker_openings) < 0:
+            raise ValueError("breaker_failures and breaker_openings are at least 0 (0: none)")
         if self.longest_crawl_delay_s < 0:
             raise ValueError("longest_crawl_delay_s is at least 0 (0: no Crawl-delay counts)")
         if not all(PRODUCT_TOKEN.fullmatch(agent) for agent in self.optout_agents):
@@ -72,15 +77,16 @@ class CrawlSettings:
 
     def host(self, site: str) -> HostSettings:
         """What is set for `host:port`; an entry without a port counts for every port."""
-        named = self._named(site)
+        named = self.named(site)
         rate = self.host_rate if named.rate is None else named.rate
         return HostSettings(rate, self.host_concurrency if named.concurrency is None else named.concurrency)
 
     def names_rate(self, site: str) -> bool:
         """Whether a rate is set for this very host."""
-        return self._named(site).rate is not None
+        return self.named(site).rate is not None
 
-    def _named(self, site: str) -> HostSettings:
+    def named(self, site: str) -> HostSettings:
+        """What is set for this very host, under its name with or without its port."""
         return self.hosts.get(site) or self.hosts.get(site.rpartition(":")[0]) or HostSettings()
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from db.frontier import host_row
 from db.models import Host
-from omnisrc.crawl.pace import host_row
 from omnisrc.errors import ItemError
 from omnisrc.web import optout, tdmrep
 from omnisrc.web.site_files import SiteFile

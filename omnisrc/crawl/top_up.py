@@ -13,7 +13,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from db import frontier, ledger
-from db.models import Job, Query, QueryPage
+from db.controls import read_controls
+from db.models import Asset, Job, Query, QueryPage
 from omnisrc.crawl.jobs import DISCOVER, FETCH, STAGES, add_discover, add_fetch, read_subject
 from omnisrc.crawl.queries import OpenQuery, Scope, in_hand, open_queries, shares
 from omnisrc.errors import ErrorClass, UserError, WorldError
@@ -30,6 +31,7 @@ class TopUp:
         overrides: the `--set` of the command, which its jobs run under.
         drains: fetch jobs at a time.
         longest_wait_s: the crawl ends when no asset can be fetched sooner than this; `waits_s` says how long then.
+            It does not end so while a person has paused some of it.
     """
 
     def __init__(self, scope: Scope, *, overrides: Sequence[str], drains: int, longest_wait_s: float) -> None:
@@ -56,6 +58,8 @@ class TopUp:
 
     def __call__(self, session: Session) -> bool:
         """Adds what is needed now; True while more may come. Raises WorldError where going on makes no sense."""
+        if read_controls(session).all.paused:
+            return True
         self._check_failures(session)
         asking = self._ask_more(session)
         fetching = self._fetch_more(session)
@@ -94,17 +98,23 @@ class TopUp:
         add_discover(session, query.id, query.pages, self._overrides)
 
     def _fetch_more(self, session: Session) -> bool:
-        wait_s = frontier.next_wait(session)
+        controls = read_controls(session)
+        wait_s = frontier.next_wait(session, controls)
         self.waits_s = None
+        paused = bool(controls.paused) and self._something_waits(session)
         if wait_s is None:
-            return False
+            return paused
         running = ledger.open_jobs(session, [FETCH])
-        if wait_s > self._longest_wait_s and not running:
+        if wait_s > self._longest_wait_s and not running and not paused:
             self.waits_s = wait_s
             return False
         if wait_s <= 0:
             add_fetch(session, self._drains, self._overrides)
         return True
+
+    @staticmethod
+    def _something_waits(session: Session) -> bool:
+        return session.scalar(select(Asset.id).where(Asset.state == "waiting").limit(1)) is not None
 
     def _check_failures(self, session: Session) -> None:
         failed = session.execute(
@@ -135,6 +145,8 @@ class TopUp:
 
     def _check_pauses(self, session: Session) -> None:
         """Ends the crawl where all that is left are searches whose services asked for a long pause."""
+        if read_controls(session).paused:
+            return
         if session.scalar(select(Job.id).where(Job.stage.in_(STAGES), Job.state == "leased").limit(1)) is not None:
             return
         first = session.scalar(select(func.min(Job.not_before)).where(Job.stage == DISCOVER, Job.state == "waiting"))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import select, update
 
-from db.models import Asset, Host, HostSlot
+from db.models import Asset, Control, HostSlot
 from db.session import Database
 from omnisrc.crawl.claims import Claims, HostShare
 from omnisrc.crawl.settings import CrawlSettings, HostSettings
@@ -55,7 +55,7 @@ def test_slots_go_to_as_many_hosts_as_there_is_room_for(database: Database) -> N
 
 def test_one_hosts_own_settings_and_what_a_person_set_while_it_runs(database: Database) -> None:
     fill(database, a=50, b=50, c=50)
-    database.write(lambda s: s.add(Host(name="c:80", concurrency=1, rate=0.5)))
+    database.write(lambda s: s.add(Control(scope="c:80", concurrency=1, rate=0.5, changed=0.0)))
     hosts = {"a": HostSettings(concurrency=7), "b:80": HostSettings(rate=0.0)}
     got = {share.site: share.pace for share in claims(database, host_concurrency=2, hosts=hosts).hosts(99, [])}
     assert got == {"a:80": Pace(7, 0.25), "b:80": Pace(2, 0.0), "c:80": Pace(1, 2.0)}
