@@ -68,7 +68,7 @@ app = typer.Typer(
 
     A study in three lines:  omnisrc crawl --classes kinetics400  ·  omnisrc filter --teacher slowonly  ·
     omnisrc train --mix web,target.  Each can be stopped with Ctrl-C and goes on when run again.
-    `omnisrc demo` shows all of it on this machine, offline, in about ten minutes.""",
+    `omnisrc demo` shows all of it on this machine, offline, in about five minutes.""",
 )
 
 
