@@ -16,7 +16,7 @@ DECIDED = frozenset({ErrorClass.ROBOTS, ErrorClass.OPT_OUT, ErrorClass.REFUSED_A
 
 @dataclass(frozen=True)
 class Fetched:
-    """What is known of an answer beside its bytes. What a page tells of its licence and author goes before the find's."""
+    """What is known of an answer beside its bytes; its licence and author go before those of the find."""
 
     final_url: str | None = None
     http_status: int | None = None

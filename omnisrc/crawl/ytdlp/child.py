@@ -12,16 +12,17 @@ import resource
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from omnisrc.crawl.ytdlp.failures import failure_of
+from omnisrc.crawl.ytdlp.failures import failure_in, failure_of
 from omnisrc.crawl.ytdlp.options import RUNTIMES, clean_environment, download_options, search_options, unwanted
 from omnisrc.crawl.ytdlp.requests import MEDIA, DownloadRequest, Reach, SearchRequest
-from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.errors import ItemError
 from omnisrc.media.wire import WireError, receive, send
 from omnisrc.media.with_parent import die_with_parent
 
@@ -101,8 +102,8 @@ def answer(request: dict[str, Any], way_out: WayOut) -> dict[str, Any]:
 
 def search(request: SearchRequest) -> dict[str, Any]:
     """The flat playlist of a search, as yt-dlp gives it."""
-    with open_ytdlp(search_options(request), Ears()) as (ytdlp, call):
-        found = call(lambda: ytdlp.extract_info(f"ytsearch{request.last}:{request.text}", download=False))
+    with open_ytdlp(search_options(request), Ears()) as ytdlp:
+        found = ytdlp.extract_info(f"ytsearch{request.last}:{request.text}", download=False)
         return {"playlist": ytdlp.sanitize_info(found)}
 
 
@@ -120,15 +121,15 @@ def download(request: DownloadRequest) -> dict[str, Any]:
 
     ears = Ears()
     options = {**download_options(request), "match_filter": wanted}
-    with open_ytdlp(options, ears) as (ytdlp, call):
-        info = call(lambda: ytdlp.extract_info(request.url, download=True)) or {}
+    with open_ytdlp(options, ears) as ytdlp:
+        info = ytdlp.extract_info(request.url, download=True) or {}
     if info.get("_type") in ("playlist", "multi_video"):
         entries = [entry for entry in info.get("entries") or [] if entry]
         info = entries[0] if entries else info
     if refusals:
         raise refusals[0]
     if not any(media.iterdir()):
-        raise failure_of(ItemError(ErrorClass.PROVIDER), ears.last or "nothing was downloaded")
+        raise failure_in(ears.last or "nothing was downloaded")
     told = {name: str(info[name]) for name in ("license", "uploader", "title") if info.get(name)}
     return {"told": told, "heads": ears.heads}
 
@@ -151,34 +152,25 @@ class Ears:
             self.heads.append({"url": response.url, "status": response.status, "headers": fields})
 
 
-class open_ytdlp:
-    """A YoutubeDL whose answers are heard, and a function that runs a call with its failures as ItemErrors."""
+@contextmanager
+def open_ytdlp(options: dict[str, Any], ears: Ears) -> Iterator[Any]:
+    """A YoutubeDL whose answers are heard. What it raises in the block comes out as an ItemError."""
+    from yt_dlp import YoutubeDL
+    from yt_dlp.utils import YoutubeDLError
 
-    def __init__(self, options: dict[str, Any], ears: Ears) -> None:
-        from yt_dlp import YoutubeDL
+    class Heard(YoutubeDL):  # type: ignore[misc]
+        def urlopen(self, req: Any) -> Any:
+            response = super().urlopen(req)
+            ears.hear(response)
+            return response
 
-        class Heard(YoutubeDL):  # type: ignore[misc]
-            def urlopen(self, req: Any) -> Any:
-                response = super().urlopen(req)
-                ears.hear(response)
-                return response
-
-        self._ytdlp = Heard({**options, "logger": ears})
-        self._ears = ears
-
-    def __enter__(self) -> tuple[Any, Callable[[Callable[[], Any]], Any]]:
-        return self._ytdlp, self._call
-
-    def _call(self, work: Callable[[], Any]) -> Any:
-        from yt_dlp.utils import YoutubeDLError
-
-        try:
-            return work()
-        except (YoutubeDLError, OSError) as error:
-            raise failure_of(error, self._ears.last) from error
-
-    def __exit__(self, *_: object) -> None:
-        self._ytdlp.close()
+    ytdlp = Heard({**options, "logger": ears})
+    try:
+        yield ytdlp
+    except (YoutubeDLError, OSError) as error:
+        raise failure_of(error) from error
+    finally:
+        ytdlp.close()
 
 
 if __name__ == "__main__":

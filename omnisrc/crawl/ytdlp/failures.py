@@ -24,19 +24,24 @@ MESSAGES = (
         r"private|removed|deleted|terminated|no longer available|does(?:n't| not) exist|unavailable|not available"
         r"|blocked it|geo.?restrict|not found|copyright",
     ),
-    (ErrorClass.NOT_MEDIA, r"unsupported url|no video formats|requested format is not|no video could be found|live event"),
-    (ErrorClass.NOT_MEDIA, r"is not currently live|will begin|premieres"),
+    (
+        ErrorClass.NOT_MEDIA,
+        r"unsupported url|no video formats|requested format is not|no video could be found|live event"
+        r"|is not currently live|will begin|premieres",
+    ),
     (ErrorClass.TIMEOUT, r"timed out|timeout"),
     (ErrorClass.TLS, r"certificate|\bSSL\b"),
     (ErrorClass.TOO_LARGE, r"larger than max-filesize|file too large"),
     (ErrorClass.CONNECT, r"tunnel connection failed|connection (?:refused|reset|aborted)|remote end closed"),
-)  # fmt: skip
+)
 """The first that fits counts."""
 
+UNREACHED = ("TransportError", "ProxyError")
 
-def failure_of(error: BaseException, messages: str = "") -> ItemError:
+
+def failure_of(error: BaseException) -> ItemError:
     """An exception of yt-dlp as an ItemError. What nothing here knows is the extractor's fault: PROVIDER."""
-    text = _one_line(str(getattr(error, "orig_msg", None) or error) or messages)
+    text = _one_line(str(getattr(error, "orig_msg", None) or error) or type(error).__name__)
     for cause in _chain(error):
         status = getattr(cause, "status", None)
         if type(cause).__name__ == "HTTPError" and isinstance(status, int):
@@ -51,13 +56,19 @@ def failure_of(error: BaseException, messages: str = "") -> ItemError:
             return ItemError(ErrorClass.TLS, text)
         if isinstance(cause, OSError) and not isinstance(cause, ConnectionError) and cause.errno == 27:  # EFBIG
             return ItemError(ErrorClass.TOO_LARGE, text)
+    said = failure_in(text)
+    if said.error is ErrorClass.PROVIDER and any(type(c).__name__ in UNREACHED for c in _chain(error)):
+        return ItemError(ErrorClass.CONNECT, text)
+    return said
+
+
+def failure_in(text: str) -> ItemError:
+    """The failure that a message of yt-dlp tells."""
+    text = _one_line(text)
     for kind, words in MESSAGES:
         if re.search(words, text, re.IGNORECASE):
-            pause = RATE_PAUSE_S if kind is ErrorClass.HTTP_429 else None
-            return ItemError(kind, text, retry_after=pause)
-    if any(type(cause).__name__ in ("TransportError", "ProxyError") for cause in _chain(error)):
-        return ItemError(ErrorClass.CONNECT, text)
-    return ItemError(ErrorClass.PROVIDER, text or type(error).__name__)
+            return ItemError(kind, text, retry_after=RATE_PAUSE_S if kind is ErrorClass.HTTP_429 else None)
+    return ItemError(ErrorClass.PROVIDER, text)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
