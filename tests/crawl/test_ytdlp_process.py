@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web as aioweb
 from yt_dlp.networking.exceptions import TransportError
 from yt_dlp.utils import DownloadError, ExtractorError
 
@@ -166,3 +169,48 @@ def test_https_goes_through_the_proxy_with_its_credentials(tmp_path: Path, web: 
             return error.value.error
 
     assert asyncio.run(main()) in (ErrorClass.TLS, ErrorClass.CONNECT) and web.connections > 0
+
+
+WAIT = """
+import asyncio, sys
+from pathlib import Path
+from omnisrc.crawl.settings import CrawlSettings, YtdlpSettings
+from omnisrc.crawl.ytdlp.downloader import Downloader
+from omnisrc.web.addresses import AllowedHosts
+from omnisrc.web.download import BodyLimits
+from omnisrc.web.hosts import HostGate, Pace
+from omnisrc.web.urls import parse_url
+async def main():
+    allow = AllowedHosts.parse([sys.argv[1]])
+    async with Downloader(HostGate(Pace(1)), allow, CrawlSettings(), YtdlpSettings(True)) as downloader:
+        page = parse_url(f"http://{sys.argv[1]}/hang.mp4")
+        work = asyncio.create_task(downloader.download(page, BodyLimits(10**6, folder=Path(sys.argv[2])), None))
+        while downloader.pid is None:
+            await asyncio.sleep(0.05)
+        print(downloader.pid, flush=True)
+        await work
+asyncio.run(main())
+"""
+
+
+def test_a_downloader_dies_with_a_worker_that_is_killed(tmp_path: Path, web: LocalWeb) -> None:
+    async def hang(request: aioweb.Request) -> aioweb.StreamResponse:
+        await asyncio.sleep(30)
+        return aioweb.Response()
+
+    web.routes["/hang.mp4"] = hang
+    worker = subprocess.Popen([sys.executable, "-c", WAIT, web.site, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert worker.stdout is not None
+    child = Path("/proc", worker.stdout.readline().strip())
+    until(lambda: web.count("/hang.mp4") > 0)
+    assert child.exists()
+    worker.kill()
+    worker.wait()
+    until(lambda: not child.exists() or "Z" in child.joinpath("stat").read_text().rpartition(")")[2].split()[0])
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -13,6 +13,7 @@ RATE_PAUSE_S = 3600.0
 """YouTube bars a visitor for about an hour."""
 
 MESSAGES = (
+    (ErrorClass.HTTP_4XX, r"private video"),  # which goes on: sign in if you have been granted access
     (ErrorClass.HTTP_429, r"confirm you.{1,3}re not a bot|rate.?limit|too many requests|try again later|captcha"),
     (
         ErrorClass.LICENCE,
