@@ -28,7 +28,7 @@ from tests.local_web import LocalWeb
 from tests.media_files import video_bytes
 
 CHECK = """
-import os, socket, subprocess, sys, urllib.request
+import os, socket, subprocess, sys
 from omnisrc.crawl.ytdlp.child import WayOut
 near = socket.create_server(("127.0.0.1", 0))
 sys.addaudithook(WayOut(near.getsockname()[1]).audit)
@@ -50,7 +50,6 @@ print([refused(work) for work in (
     lambda: socket.socket(socket.AF_UNIX).connect("/run/x"),
     lambda: subprocess.run(["ffmpeg", "-version"]),
     lambda: os.system("true"),
-    lambda: urllib.request.urlopen("http://127.0.0.1:%d/" % other[1]),
 )])
 """
 
@@ -58,23 +57,20 @@ print([refused(work) for work in (
 def test_the_process_has_no_way_out_but_the_proxy(web: LocalWeb) -> None:
     done = subprocess.run([sys.executable, "-c", CHECK, str(web.port)], capture_output=True, text=True, timeout=60)
     refused = done.stdout.strip()
-    assert refused == str([True] * 9 + [False]) or refused == str([True] * 10), done.stderr
+    assert refused == str([True] * 9), done.stderr
     assert web.connections == 0
 
 
 @pytest.mark.parametrize(
     ("words", "kind"),
     [
-        ("[youtube] abc: Private video. Sign in if you've been granted access to this video", ErrorClass.LICENCE),
+        ("[youtube] abc: Private video. Sign in if you've been granted access to this video", ErrorClass.HTTP_4XX),
         ("[youtube] abc: Video unavailable. This video has been removed by the uploader", ErrorClass.HTTP_4XX),
         ("[youtube] abc: This video is private", ErrorClass.HTTP_4XX),
         ("[youtube] abc: Sign in to confirm your age. This video may be inappropriate", ErrorClass.LICENCE),
         ("[youtube] abc: Join this channel to get access to members-only content", ErrorClass.LICENCE),
         ("[youtube] abc: Sign in to confirm you’re not a bot. Use --cookies", ErrorClass.HTTP_429),
-        (
-            "[youtube] abc: This content isn't available, try again later. Your account has been rate-limited",
-            ErrorClass.HTTP_429,
-        ),
+        ("[youtube] abc: This content isn't available, try again later", ErrorClass.HTTP_429),
         ("Unsupported URL: https://a.example/", ErrorClass.NOT_MEDIA),
         ("[generic] Unable to download webpage: The read operation timed out", ErrorClass.TIMEOUT),
         ("[youtube] abc: Unable to extract initial player response", ErrorClass.PROVIDER),
@@ -195,7 +191,8 @@ asyncio.run(main())
 
 def test_a_downloader_dies_with_a_worker_that_is_killed(tmp_path: Path, web: LocalWeb) -> None:
     async def hang(request: aioweb.Request) -> aioweb.StreamResponse:
-        await asyncio.sleep(30)
+        while request.transport is not None and not request.transport.is_closing():
+            await asyncio.sleep(0.05)
         return aioweb.Response()
 
     web.routes["/hang.mp4"] = hang

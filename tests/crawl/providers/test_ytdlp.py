@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from omnisrc.crawl.pace import call_interval_s
 from omnisrc.crawl.providers.provider import MediaWish, Page, Question
 from omnisrc.crawl.providers.registry import open_provider
 from omnisrc.crawl.providers.ytdlp import Ytdlp, page_of, runtimes_in_words
-from omnisrc.crawl.settings import CrawlSettings, ProviderSettings, YtdlpSettings
+from omnisrc.crawl.settings import CrawlSettings, HostSettings, ProviderSettings, YtdlpSettings
 from omnisrc.crawl.ytdlp.downloader import Downloader
 from omnisrc.errors import ErrorClass, ItemError, UserError
 from omnisrc.web.client import Client
@@ -22,7 +23,7 @@ def entry(number: int, **fields: Any) -> dict[str, Any]:
     """An entry of `ytsearchN:` with extract_flat, by the fields that yt-dlp's README names."""
     made = {
         "_type": "url", "ie_key": "Youtube", "id": f"id{number:09}", "title": f"video {number}", "duration": 61.0,
-        "url": f"https://www.youtube.com/watch?v=id{number:09}", "channel": "Ann", "uploader": "ann", "channel_id": "UC1",
+        "url": f"https://www.youtube.com/watch?v=id{number:09}", "channel": "Ann", "uploader": "ann",
         "live_status": None, "view_count": 7, "description": None, "availability": None, "__x_forwarded_for_ip": None,
     }  # fmt: skip
     return {**made, **fields}
@@ -46,13 +47,7 @@ def test_a_flat_playlist_is_candidates() -> None:
     page = page_of({"_type": "playlist", "entries": entries}, asked=50, last=50, max_duration=600, most=500)
     first, second = page.candidates
     assert first.url == first.page_url == "https://www.youtube.com/watch?v=id000000000"
-    assert (first.kind, first.title, first.author, first.duration, first.license) == (
-        "video",
-        "video 0",
-        "Ann",
-        61,
-        None,
-    )
+    assert (first.title, first.author, first.duration, first.license) == ("video 0", "Ann", 61, None)
     assert (second.title, second.author, second.duration) == ("video 3", "ann", None)
     assert page.next is None and page.calls == 3
 
@@ -113,7 +108,8 @@ def test_the_runtime_that_youtube_wants_is_named(tmp_path: Path, monkeypatch: py
 
 
 def test_youtube_has_a_pace_of_its_own_that_the_user_may_change() -> None:
-    own = CrawlSettings().host(
-        Ytdlp(ProviderSettings(ytdlp=YtdlpSettings(True)), MediaWish(), Client("x", HostGate(Pace(1)))).site or ""
-    )
-    assert (own.rate, own.concurrency) == (0.1, 1)
+    site = provider().site
+    assert CrawlSettings().host(site) == HostSettings(0.1, 1)
+    own = CrawlSettings(hosts={"www.youtube.com": HostSettings(rate=0.05)})
+    assert own.host(site).rate == 0.05 and CrawlSettings().host("a.example:443") == HostSettings(4.0, 2)
+    assert call_interval_s(CrawlSettings(), site, Ytdlp) == 12.0, "300 calls an hour"
