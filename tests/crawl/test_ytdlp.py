@@ -80,6 +80,8 @@ def test_pages_end_stored_refused_or_gone(tmp_path: Path, web: LocalWeb, class_f
     web.add("/robots.txt", b"User-agent: *\nDisallow: /private/\n")
     with trap() as seen:
         inside = f"http://127.0.0.99:{seen[0]}/secret.mp4"
+        first, second = media(web, "/1.mp4", 7), media(web, "/2.mp4", 8)
+        two = f"<html><body><video src='{first}'></video><video src='{second}'></video></body></html>".encode()
         table = offer(
             tmp_path,
             page(web, "/good", media(web, "/good.mp4", 1)),
@@ -91,6 +93,7 @@ def test_pages_end_stored_refused_or_gone(tmp_path: Path, web: LocalWeb, class_f
             media(web, "/plays.mp4", 4, frames=100),
             page(web, "/private/page", media(web, "/p.mp4", 5)),
             page(web, "/noai", media(web, "/noai.mp4", 6), headers={"X-Robots-Tag": "noai"}),
+            web.add("/two", two, headers={"Content-Type": "text/html"}),
             web.add("/gone", status=404),
             web.add("/text", b"<html><body>nothing here</body></html>", headers={"Content-Type": "text/html"}),
             web.add("/broken.mp4", b"\0\0\0\x18ftypmp42" + bytes(5000), headers={"Content-Type": "video/mp4"}),
@@ -107,6 +110,7 @@ def test_pages_end_stored_refused_or_gone(tmp_path: Path, web: LocalWeb, class_f
         "secret.mp4?by=itself": ("refused", "refused-address"),
         "long": ("refused", "too-large"), "plays.mp4": ("refused", "too-large"),
         "page": ("refused", "robots"), "noai": ("refused", "opt-out"), "gone": ("failed", "http-4xx"),
+        "two": ("refused", "not-media"),
         "text": ("refused", "not-media"), "broken.mp4": ("refused", "decode"), "large.mp4": ("refused", "too-large"),
     }  # fmt: skip
     assert answer["assets"]["stored"] == 2 and check_shards(study) == 2

@@ -142,7 +142,8 @@ class Ears:
         self.heads: list[dict[str, Any]] = []
 
     def debug(self, message: str) -> None:
-        self.last = message if "Aborting" in message or not self.last else self.last
+        if "Aborting" in message:  # why a download was not begun: no exception tells it
+            self.last = message
 
     info = warning = error = debug
 

@@ -79,6 +79,8 @@ def unwanted(info: Mapping[str, Any], max_duration: float, licenses: tuple[str, 
     """Why a video is not wanted, by what its page tells; None where it tells nothing against it."""
     if info.get("is_live") or info.get("live_status") in LIVE:
         return ItemError(ErrorClass.NOT_MEDIA, "a live broadcast")
+    if info.get("playlist_id") and info.get("playlist_count") != 1:
+        return ItemError(ErrorClass.NOT_MEDIA, "a list of videos, not one")
     duration = info.get("duration")
     if isinstance(duration, int | float) and duration > max_duration > 0:
         return ItemError(ErrorClass.TOO_LARGE, f"plays {duration:.0f} s, the limit is {max_duration:.0f}")
