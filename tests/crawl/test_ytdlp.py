@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
@@ -10,12 +11,16 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web as aioweb
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from db.models import Asset
+from db.ledger import now
+from db.models import Asset, Host, Job
+from omnisrc.crawl.ytdlp.downloader import Downloader, Told
 from omnisrc.study import Study
-from tests.crawl.studies import assets
+from omnisrc.web.download import Body
+from tests.crawl.studies import assets, crawl_study, hurry, plan_crawl, work
 from tests.crawl.test_command import run
 from tests.crawl.test_fetch import by_name, check_shards
 from tests.local_web import LocalWeb
@@ -161,3 +166,51 @@ def test_the_provider_is_off_until_its_terms_are_accepted(tmp_path: Path, class_
     done = run(tmp_path / "study", "--classes", str(class_file), "--provider", "ytdlp", "--media", "video")
     lines = [line for line in done.stderr.splitlines() if line.startswith("omnisrc:")]
     assert done.returncode == 2 and len(lines) == 1 and "providers.ytdlp.accept_terms=true" in lines[0]
+
+
+def in_process(study: Study, table: Path, class_file: Path, *hosts: str) -> Study:
+    """A crawl of these pages by this process, worked off once."""
+    own = crawl_study(
+        study, "providers.ytdlp.accept_terms=true", f"providers.ytdlp.pages={table}",
+        f"crawl.allow_hosts={list(hosts)}", "providers.ytdlp.request_pause=0",
+    )  # fmt: skip
+    top_up, _ = plan_crawl(own, class_file, "ytdlp", ("video",))
+    own.database().write(top_up)
+    work(own)
+    return own
+
+
+def test_a_site_that_limits_its_rate_is_left_alone_for_an_hour(
+    study: Study, tmp_path: Path, web: LocalWeb, class_file: Path
+) -> None:
+    own = in_process(study, offer(tmp_path, *[web.add(f"/{n}", status=429) for n in range(9)]), class_file, web.site)
+    row, moment = own.database().read(lambda s: (s.get(Host, web.site), now(s)))
+    assert 3000 < row.not_before - moment <= 3600
+    assert sum(web.count(f"/{n}") for n in range(9)) <= 4 * 2, "those that were begun, each with one more try"
+
+
+def test_what_a_page_tells_of_its_licence_and_author_is_kept(
+    study: Study, tmp_path: Path, class_file: Path, web: LocalWeb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = video_bytes(25, width=176, height=144)
+
+    async def download(self: Downloader, page: object, limits: object, wishes: object) -> tuple[Body, Told]:
+        return Body(clip, len(clip), hashlib.sha256(clip).hexdigest()), Told("CC BY 3.0", "Ann")
+
+    monkeypatch.setattr(Downloader, "download", download)
+    own = in_process(study, offer(tmp_path, web.url + "/a"), class_file, web.site)
+    (asset,) = assets(own)
+    assert (asset["state"], asset["license"], asset["author"]) == ("stored", "CC BY 3.0", "Ann")
+
+
+def test_a_worker_without_the_users_word_downloads_nothing(
+    study: Study, tmp_path: Path, class_file: Path, web: LocalWeb
+) -> None:
+    """The assets of a crawl stay; a later one whose settings take the word back asks nobody."""
+    own = in_process(study, offer(tmp_path, web.add("/a", status=503)), class_file, web.site)
+    asked = web.count("/a")
+    hurry(own)
+    own.database().write(lambda s: s.execute(update(Job).where(Job.stage == "fetch").values(state="waiting")))
+    own.database().write(lambda s: s.execute(update(Job).values(overrides=["crawl.host_rate=0"], not_before=0)))
+    work(own, "fetch")
+    assert asked > 0 and web.count("/a") == asked and assets(own)[0]["error"] == "provider"

@@ -211,3 +211,30 @@ def until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_a_process_that_takes_too_long_or_is_not_wanted_any_more_is_gone_at_once(tmp_path: Path, web: LocalWeb) -> None:
+    async def hang(request: aioweb.Request) -> aioweb.StreamResponse:
+        while request.transport is not None and not request.transport.is_closing():
+            await asyncio.sleep(0.05)
+        return aioweb.Response()
+
+    web.routes["/hang.mp4"] = hang
+    page, limits = parse_url(f"{web.url}/hang.mp4"), BodyLimits(10**6, folder=tmp_path, prefix="fetch-")
+    crawl = CrawlSettings(video_deadline_s=2.0, idle_s=60.0)
+
+    async def main() -> None:
+        gate, allow = HostGate(Pace(1)), AllowedHosts.parse([web.site])
+        async with Downloader(gate, allow, crawl, YtdlpSettings(True, request_pause=0)) as downloader:
+            for stop in (False, True):
+                task = asyncio.create_task(downloader.download(page, limits, Anything()))
+                while downloader.pid is None or web.count("/hang.mp4") < 1 + stop:
+                    await asyncio.sleep(0.05)
+                child = Path(f"/proc/{downloader.pid}")
+                if stop:
+                    task.cancel()
+                (said,) = await asyncio.gather(task, return_exceptions=True)
+                assert isinstance(said, asyncio.CancelledError) if stop else said.error is ErrorClass.TIMEOUT
+                assert not child.exists() and list(tmp_path.iterdir()) == []
+
+    asyncio.run(main())
