@@ -108,6 +108,15 @@ def test_a_name_is_refused_by_what_it_resolves_to_at_that_very_time() -> None:
     assert len(seen) == 1 and resolver.looked_up == ["rebind.example"] * 2
 
 
+def test_of_several_addresses_the_public_ones_are_left() -> None:
+    resolver = FixedResolver(mixed_example=[["10.0.0.1", "192.0.43.8", "127.0.0.99"]])
+
+    async def use(proxy: ForwardProxy, passage: Passage, speak: Speak) -> list[str]:
+        return await proxy._addresses("mixed.example", 443)
+
+    assert through(use, resolver=resolver) == ["192.0.43.8"]
+
+
 def test_the_connection_is_made_to_the_address_that_was_checked(web: LocalWeb) -> None:
     """The name is looked up once, and nowhere else: the answer after the first would lead inside."""
     web.add("/a", b"the body")
