@@ -20,7 +20,8 @@ from omnisrc.crawl.providers.keys import key_variable, need_key
 from omnisrc.crawl.providers.permission import need_permission
 from omnisrc.crawl.providers.provider import Candidate, Question
 from omnisrc.crawl.providers.registry import PROVIDERS, provider_class, provider_names
-from omnisrc.crawl.settings import ProviderSettings
+from omnisrc.crawl.providers.ytdlp import need_terms
+from omnisrc.crawl.settings import ProviderSettings, YtdlpSettings
 from omnisrc.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, help="Search services, tables and folders: list them, check them, try one.")
@@ -47,11 +48,19 @@ def _row(name: str, settings: ProviderSettings) -> dict[str, Any]:
         "key": key_variable(name) if about.needs_key else None,
         "key_there": _is_there(lambda: need_key(name, getattr(own, "key_file", ""))) if about.needs_key else None,
         "gate": about.gate or None,
-        "gate_open": _is_there(lambda: need_permission(name, getattr(own, "permission", ""))) if about.gate else None,
+        "gate_open": _is_there(lambda: need_gate(name, own)) if about.gate else None,
         "crawls": not about.finds_only,
         "limits": str(limits_of(made)),
         "terms": about.terms,
     }
+
+
+def need_gate(name: str, own: object) -> None:
+    """Raises UserError while a provider with a gate is closed."""
+    if isinstance(own, YtdlpSettings):
+        need_terms(own)
+    else:
+        need_permission(name, getattr(own, "permission", ""))
 
 
 def _is_there(need: Callable[[], object]) -> bool:
@@ -106,7 +115,7 @@ def _cells(standing: Standing) -> list[str]:
     reached = {None: "nobody to ask", True: "yes", False: "no"}[standing.reachable]
     key = {None: "", True: "accepted", False: "refused"}[standing.key_accepted]
     quota = f"{standing.quota or ''} for {in_time(standing.pause_s)}" if standing.pause_s else standing.quota or ""
-    return [standing.name, reached, key, quota, standing.problem]
+    return [standing.name, reached, key, quota, "\n".join(filter(None, (standing.problem, standing.note)))]
 
 
 @app.command()

@@ -203,7 +203,9 @@ class Drain:
             return None
         await self._note(asset, error, answer)
         if answer is not None:
-            await self._heed_pause(answer, error)
+            await self._heed_pause(answer.target.site, error)
+        elif error.error is ErrorClass.HTTP_429:  # told by a downloader, of the page's own host
+            await self._heed_pause(asset.host, error)
         return Outcome(asset, _told(answer), error=error)
 
     async def _note(self, asset: Asset, error: ItemError | None, answer: Answer | None) -> None:
@@ -217,9 +219,8 @@ class Drain:
             self._troubled.discard(site)
             await asyncio.to_thread(self._claims.answered, site)
 
-    async def _heed_pause(self, answer: Answer, error: ItemError) -> None:
+    async def _heed_pause(self, site: str, error: ItemError) -> None:
         """A host that answers 429, or anything with Retry-After, is left alone for as long as it says."""
-        site = answer.target.site
         pause = error.retry_after
         if error.error is ErrorClass.HTTP_429 and pause is None:
             if self._gate.wait_s(site) > self._gate.pace(site).interval_s:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,9 +25,11 @@ from omnisrc.crawl.retrieve import Retriever
 from omnisrc.crawl.settings import CrawlSettings, ProviderSettings
 from omnisrc.crawl.site_store import HostTableStore
 from omnisrc.crawl.slots import SlotGate
+from omnisrc.crawl.ytdlp.downloader import Downloader
 from omnisrc.engine.stage import Job
 from omnisrc.media.settings import MediaSettings
 from omnisrc.media.shared_guard import shared_pool
+from omnisrc.web.addresses import AllowedHosts
 from omnisrc.web.client import AGENT
 from omnisrc.web.optout import OptOuts
 
@@ -54,7 +57,7 @@ def run(job: Job) -> None:
     finally:
         landing.close()
         for left in spill.parent.glob(f"{spill.name}*"):
-            left.unlink(missing_ok=True)
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
 
 async def _drain(
@@ -63,7 +66,9 @@ async def _drain(
     # Lookups of dead hosts block a thread for seconds each; the database must not wait for them.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "fetch"))
     gate = SlotGate(claims.one_slot)
-    async with open_client(settings, gate) as client:
+    providers = job.study.section(ProviderSettings)
+    downloader = Downloader(gate, AllowedHosts.parse(settings.allow_hosts), settings, providers.ytdlp)
+    async with open_client(settings, gate) as client, downloader:
         optouts = OptOuts(
             client,
             store,
@@ -71,8 +76,8 @@ async def _drain(
             slow_down=gate.slow_down,
             longest_delay_s=settings.longest_crawl_delay_s,
         )
-        local_root = folder_root(job.study.section(ProviderSettings))
-        retriever = Retriever(client, optouts, settings, spill, local_root)
+        may_download = downloader if providers.ytdlp.accept_terms else None
+        retriever = Retriever(client, optouts, settings, spill, folder_root(providers), may_download)
         drain = Drain(settings, claims, gate, retriever, landing, job.stopping, lambda: _searching(job))
         beside = [asyncio.create_task(_tell_progress(job, drain, landing)), asyncio.create_task(_obey(drain))]
         try:

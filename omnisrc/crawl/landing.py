@@ -130,6 +130,8 @@ class Landing:
         info = await self._guarded(lambda: self._pool.probe_video(body.source))
         if min(info.width, info.height) < self._rules.min_side:
             raise ItemError(ErrorClass.TOO_SMALL, f"{info.width}x{info.height}")
+        if 0 < body.longest_s < (info.duration or 0.0):
+            raise ItemError(ErrorClass.TOO_LARGE, f"plays {info.duration:.0f} s, the limit is {body.longest_s:.0f}")
         data = body.read()
         return self._store(
             Landed(

@@ -16,10 +16,12 @@ DECIDED = frozenset({ErrorClass.ROBOTS, ErrorClass.OPT_OUT, ErrorClass.REFUSED_A
 
 @dataclass(frozen=True)
 class Fetched:
-    """What is known of an answer beside its bytes."""
+    """What is known of an answer beside its bytes; its licence and author go before those of the find."""
 
     final_url: str | None = None
     http_status: int | None = None
+    license: str | None = None
+    author: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ def _row(
         "attempts": attempts,
         "not_before": not_before,
         "blob_id": None,
+        "license": outcome.fetched.license or outcome.asset.license,
+        "author": outcome.fetched.author or outcome.asset.author,
     }
 
 

@@ -9,26 +9,38 @@ from urllib.parse import unquote, urlsplit
 from db.models import Asset
 from omnisrc.crawl.landing import head_check
 from omnisrc.crawl.outcome import Fetched
+from omnisrc.crawl.providers.ytdlp import NAME as YTDLP
 from omnisrc.crawl.settings import CrawlSettings
+from omnisrc.crawl.slots import SiteBusy
+from omnisrc.crawl.ytdlp.downloader import Downloader, DownloaderBusy
 from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.web.client import Answer, Client
 from omnisrc.web.download import HEAD_BYTES, Body, BodyLimits, read_body
 from omnisrc.web.optout import OptOuts
+from omnisrc.web.urls import parse_url
 
 MEMORY_BYTES = 2 * 2**20
+BUSY_S = 5.0
 
 
 class Retriever:
     """Fetches assets; large bodies go through files whose path begins with `spill`."""
 
     def __init__(
-        self, client: Client, optouts: OptOuts, settings: CrawlSettings, spill: Path, local_root: Path | None
+        self,
+        client: Client,
+        optouts: OptOuts,
+        settings: CrawlSettings,
+        spill: Path,
+        local_root: Path | None,
+        downloader: Downloader | None = None,
     ) -> None:
         self._client = client
         self._optouts = optouts
         self._settings = settings
         self._spill = spill
         self._local_root = local_root
+        self._downloader = downloader
 
     async def retrieve(self, asset: Asset, heard: dict[str, Answer]) -> tuple[Body, Fetched]:
         """The body and where it came from at last.
@@ -38,6 +50,8 @@ class Retriever:
         """
         if asset.url.startswith("file:"):
             return self._local(asset), Fetched()
+        if asset.provider == YTDLP:
+            return await self._downloaded(asset)
         limits = self._limits(asset.kind)
         deadline_s = self._settings.image_deadline_s if asset.kind == "image" else self._settings.video_deadline_s
         async with self._client.get(asset.url, optouts=self._optouts, deadline_s=deadline_s) as answer:
@@ -45,6 +59,19 @@ class Retriever:
             answer.raise_for_status()
             body = await read_body(answer, limits)
         return body, Fetched(str(answer.target), answer.status)
+
+    async def _downloaded(self, asset: Asset) -> tuple[Body, Fetched]:
+        """The video of a page, through yt-dlp; its owner is asked as of any other URL."""
+        if self._downloader is None:
+            raise ItemError(ErrorClass.PROVIDER, "providers.ytdlp.accept_terms is not set here")
+        page = parse_url(asset.url)
+        self._client.vet(page)
+        await self._optouts.check(page)
+        try:
+            body, told = await self._downloader.download(page, self._limits(asset.kind), self._optouts)
+        except DownloaderBusy:
+            raise SiteBusy(page.site, BUSY_S) from None
+        return body, Fetched(str(page), 200, told.license, told.author)
 
     def _limits(self, kind: str) -> BodyLimits:
         settings = self._settings

@@ -19,6 +19,10 @@ class HostSettings:
     concurrency: int | None = None
 
 
+SLOW_HOSTS = {"www.youtube.com": HostSettings(rate=0.1, concurrency=1)}
+"""Hosts that bar who asks faster; `crawl.hosts` goes before."""
+
+
 @dataclass(frozen=True)
 class CrawlSettings:
     """How the web is asked, and how much of it. Sizes are in bytes, times in seconds."""
@@ -83,11 +87,15 @@ class CrawlSettings:
 
     def names_rate(self, site: str) -> bool:
         """Whether a rate is set for this very host."""
-        return self.named(site).rate is not None
+        named = self._set(site)
+        return named is not None and named.rate is not None
 
     def named(self, site: str) -> HostSettings:
-        """What is set for this very host, under its name with or without its port."""
-        return self.hosts.get(site) or self.hosts.get(site.rpartition(":")[0]) or HostSettings()
+        """What is set for this very host, under its name with or without its port, or what it needs anyway."""
+        return self._set(site) or SLOW_HOSTS.get(site.rpartition(":")[0]) or HostSettings()
+
+    def _set(self, site: str) -> HostSettings | None:
+        return self.hosts.get(site) or self.hosts.get(site.rpartition(":")[0])
 
 
 @dataclass(frozen=True)
@@ -172,6 +180,25 @@ class PixabaySettings:
 
 
 @dataclass(frozen=True)
+class YtdlpSettings:
+    """yt-dlp: YouTube's search, or a table of pages of any site that yt-dlp supports."""
+
+    accept_terms: bool = False  # you have read the terms of the sites, and may download from them
+    pages: str = ""  # a file with `class<TAB>url` lines, or a CSV table; empty: search YouTube
+    max_height: int = 480
+    max_duration: float = 600.0  # seconds; a longer video is refused
+    licenses: tuple[str, ...] = ()  # words one of which a page's licence must have, as `creative commons`; empty: any
+    request_pause: float = 0.75  # seconds between the requests that one page takes
+    downloads_per_process: int = 50  # a downloader process is replaced after so many
+
+    def __post_init__(self) -> None:
+        if self.max_height < 1 or self.downloads_per_process < 1:
+            raise ValueError("max_height and downloads_per_process are at least 1")
+        if min(self.max_duration, self.request_pause) < 0:
+            raise ValueError("max_duration and request_pause are at least 0")
+
+
+@dataclass(frozen=True)
 class ProviderSettings:
     """The providers, each with its own settings."""
 
@@ -184,3 +211,4 @@ class ProviderSettings:
     youtube: YoutubeSettings = field(default_factory=YoutubeSettings)
     pexels: PexelsSettings = field(default_factory=PexelsSettings)
     pixabay: PixabaySettings = field(default_factory=PixabaySettings)
+    ytdlp: YtdlpSettings = field(default_factory=YtdlpSettings)

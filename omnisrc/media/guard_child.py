@@ -6,10 +6,8 @@ Started as `python -m omnisrc.media.guard_child PARENT_PID MEMORY_MB`. Reads req
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
-import signal
 import sys
 import traceback
 from pathlib import Path
@@ -21,8 +19,7 @@ from omnisrc.errors import ItemError
 from omnisrc.media.guard_tasks import TASKS
 from omnisrc.media.source import MediaRef, Source
 from omnisrc.media.wire import Buffer, WireError, receive, send
-
-PR_SET_PDEATHSIG = 1
+from omnisrc.media.with_parent import die_with_parent
 
 
 def main(parent: int, memory_mb: int) -> None:
@@ -61,14 +58,6 @@ def source_of(place: list[Any] | None, buffers: list[Buffer]) -> Source:
     if place is None:
         return bytes(buffers[0])
     return Path(place[0]) if len(place) == 1 else MediaRef(*place)
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel end this process when the thread that started it ends, however it ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it was gone before the line above
-        sys.exit(1)
 
 
 def limit_resources(memory_mb: int) -> None:

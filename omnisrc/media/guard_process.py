@@ -30,14 +30,16 @@ class GuardProcess:
     """A running guard process. `ask` is for one thread at a time.
 
     It dies with the thread that made this object, not only with the process (the kernel's rule for PDEATHSIG), so that
-    thread must live as long as the guard is wanted.
+    thread must live as long as the guard is wanted. A subclass may run another `module` with the same protocol.
     """
+
+    module = "omnisrc.media.guard_child"
 
     def __init__(self, memory_mb: int) -> None:
         self.calls = 0
         self._max_bytes = memory_mb << 20
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "omnisrc.media.guard_child", str(os.getpid()), str(memory_mb)],
+            [sys.executable, "-P", "-m", self.module, str(os.getpid()), str(memory_mb)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -72,8 +72,8 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _in_work(path: Path, tokens: set[str]) -> bool:
-    """Whether a running job is writing it: its name holds that job's token."""
-    return any(token in path.name for token in tokens)
+    """Whether a running job is writing it: its name, or that of its folder, holds that job's token."""
+    return any(token in part for token in tokens for part in path.parts[-3:])
 
 
 def _problems(path: Path, shard: Shard, deep: bool) -> list[str]:

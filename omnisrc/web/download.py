@@ -40,12 +40,16 @@ class BodyLimits:
 
 @dataclass
 class Body:
-    """Bytes as fetched: `source` is the bytes themselves, or the path of a temporary file."""
+    """Bytes as fetched: `source` is the bytes themselves, or the path of a temporary file.
+
+    A video that plays longer than `longest_s` is not wanted (0: however long).
+    """
 
     source: bytes | Path
     length: int
     sha256: str
     sha1: str | None = None
+    longest_s: float = 0.0
 
     def read(self) -> bytes:
         return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
@@ -160,6 +164,24 @@ async def read_body(answer: Answer, limits: BodyLimits) -> Body:
         if inflater is not None and sink.length:
             inflater.finish()
         return sink.finish()
+    except BaseException:
+        sink.abandon()
+        raise
+
+
+def read_file(path: Path, limits: BodyLimits) -> Body:
+    """A file that another program downloaded, as a body within the same limits. Raises ItemError as `read_body`."""
+    sink = _Sink(limits)
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(2**20):
+                sink.write(chunk)
+                if sink.length > limits.max_bytes:
+                    raise ItemError(ErrorClass.TOO_LARGE, f"more than {limits.max_bytes} bytes")
+        return sink.finish()
+    except OSError as error:
+        sink.abandon()
+        raise ItemError(ErrorClass.STORAGE, f"{path.name}: {error.strerror}") from error
     except BaseException:
         sink.abandon()
         raise

@@ -227,3 +227,21 @@ def test_an_impossible_crawl_is_refused_before_anything_is_written(
     assert json.loads(capsys.readouterr().out)["rows"] == []
     assert main.run(["crawl", "--provider", "flickr", *options(tmp_path, web, services)]) == 2
     assert "no class list yet" in sentence(capsys)
+
+
+def test_yt_dlp_says_what_it_lacks_and_that_its_terms_are_accepted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = tmp_path / "pages.txt"
+    pages.write_text("ski\thttps://a.example/1\n")
+    given = ["--workspace", str(tmp_path / "study"), "--set", f"providers.ytdlp.pages={pages}"]
+    assert main.run(["providers", "check", "ytdlp", *given]) == 2
+    assert "providers.ytdlp.accept_terms=true" in capsys.readouterr().err
+    assert main.run(["providers", "list", *given]) == 0
+    assert "needs providers.ytdlp.accept_terms: not given" in capsys.readouterr().out
+    given += ["--set", "providers.ytdlp.accept_terms=true"]
+    assert main.run(["providers", "list", *given]) == 0
+    assert "needs providers.ytdlp.accept_terms: given" in capsys.readouterr().out
+    assert main.run(["providers", "check", "ytdlp", "--json", *given]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["providers"]
+    assert "JavaScript runtime" in row["note"] and not row["failed"]

@@ -63,9 +63,7 @@ class Archive:
 
     page_size = 25
     limits = CallLimits(calls_per_find={"image": 1, "video": 1})
-    about = About(
-        "mixed rights, by default only what carries an open licence; no limit is published: few calls at a time"
-    )
+    about = About("mixed rights, by default only what carries an open licence; no published limit: few calls at a time")
     kinds = ("image", "video")
 
     def __init__(self, settings: ProviderSettings, wish: MediaWish, client: Client) -> None:

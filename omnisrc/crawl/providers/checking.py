@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from omnisrc.crawl.identity import open_client
 from omnisrc.crawl.providers.about import about_of
@@ -44,6 +44,8 @@ class Standing:
     problem: str = ""
     pause_s: float | None = None
     """What the service wants to be left alone for."""
+    note: str = ""
+    """What the provider says of this machine."""
 
     @property
     def failed(self) -> bool:
@@ -67,7 +69,9 @@ def check_providers(study: Study, names: list[str]) -> list[Standing]:
             lacking[name] = str(error)
     asked = asyncio.run(_check_all(client, opened))
     return [
-        Standing(name, configured=False, problem=lacking[name]) if name in lacking else asked[name]
+        Standing(name, configured=False, problem=lacking[name])
+        if name in lacking
+        else replace(asked[name], note=str(getattr(opened[name], "note", "")))
         for name in names or list(PROVIDERS)
     ]
 

@@ -21,6 +21,7 @@ PROVIDERS = {
     "youtube": "omnisrc.crawl.providers.youtube:Youtube",
     "pexels": "omnisrc.crawl.providers.pexels:Pexels",
     "pixabay": "omnisrc.crawl.providers.pixabay:Pixabay",
+    "ytdlp": "omnisrc.crawl.providers.ytdlp:Ytdlp",
 }
 """Name -> `module:class`."""
 

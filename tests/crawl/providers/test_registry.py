@@ -5,7 +5,14 @@ import pytest
 from omnisrc.crawl.providers.about import about_of
 from omnisrc.crawl.providers.provider import MediaWish
 from omnisrc.crawl.providers.registry import PROVIDERS, open_provider, provider_class, provider_names
-from omnisrc.crawl.settings import FolderSettings, PexelsSettings, PixabaySettings, ProviderSettings, TableSettings
+from omnisrc.crawl.settings import (
+    FolderSettings,
+    PexelsSettings,
+    PixabaySettings,
+    ProviderSettings,
+    TableSettings,
+    YtdlpSettings,
+)
 from omnisrc.errors import UserError
 from omnisrc.web.client import Client
 from omnisrc.web.hosts import HostGate, Pace
@@ -21,6 +28,7 @@ def test_every_provider_of_the_table_opens_and_says_what_it_gives(tmp_path, monk
         folder=FolderSettings(str(tmp_path)),
         pexels=PexelsSettings(permission="letter of 2026-03-04"),
         pixabay=PixabaySettings(permission="letter of 2026-03-04"),
+        ytdlp=YtdlpSettings(accept_terms=True),
     )
     for name in PROVIDERS:
         provider = open_provider(name, settings, MediaWish(), Client("x", HostGate(Pace(1))))
