@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from omnisrc.cli.main import run
 from omnisrc.data.manifest import read_manifest
 from omnisrc.shards.attribution import FIELDS, sentence
-from omnisrc.train.run import credit
+from omnisrc.study import Study
+from omnisrc.train.distribution import Place
+from omnisrc.train.run import Request, credit, train_run
 from omnisrc.train.run_folder import RunFolder
+from tests.mixed_world import record_world, write_world
 from tests.rights.conftest import World, add_run
 from tests.rights.test_takedown import samples_of, told
 
@@ -86,3 +90,19 @@ def test_a_line_stays_a_line_whatever_the_texts_hold() -> None:
     row = {"title": "a\nb\r\u2028c\x1b[31m", "author": None, "license": "", "license_url": None, "page_url": None,
            "url": "http://x/y"}  # fmt: skip
     assert sentence(row) == '"a b c [31m", author not known, no known licence, http://x/y'
+
+
+def test_training_writes_the_attributions_when_a_run_begins(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    record_world(
+        study, write_world(study.root, {("target", "train"): 4, ("target", "val"): 2, ("web-image", "train"): 5})
+    )
+
+    def stop(*arguments: object) -> None:
+        raise RuntimeError("begun")
+
+    monkeypatch.setattr("omnisrc.train.run.Trainer", stop)
+    tight = Study(study.root, {"train": {"model": "tsn_r18"}})
+    with pytest.raises(RuntimeError, match="begun"):
+        train_run(tight, Request(mix="web-image,target", name="one"), Place(0, 1, torch.device("cpu")))
+    rows = read(study.runs / "one" / "attribution.jsonl")
+    assert len(rows) == 10 and all(row["url"].startswith("http://example.org/") for row in rows)
