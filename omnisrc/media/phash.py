@@ -44,7 +44,8 @@ def pdq(rgb: Rgb) -> tuple[bytes, int]:
     luma: npt.NDArray[np.uint8] = cv2.resize(grey, (GRID, GRID), interpolation=cv2.INTER_AREA).astype(
         np.uint8, copy=False
     )
-    coefficients = (_COSINES @ luma @ _COSINES.T).ravel()
+    level = luma.astype(np.float64) - luma[0, 0]  # no coefficient changes, but a flat picture's are zero and not noise
+    coefficients = (_COSINES @ level @ _COSINES.T).ravel()
     median = np.partition(coefficients, HASH_BYTES * 4 - 1)[HASH_BYTES * 4 - 1]
     bits = (coefficients > median)[::-1]  # the reference writes the highest frequency first
     return np.packbits(bits).tobytes(), _quality(luma)

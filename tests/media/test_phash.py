@@ -120,3 +120,8 @@ def test_hamming_of_blocks_larger_than_one_pass() -> None:
 def test_hashes_of_another_length_are_refused() -> None:
     with pytest.raises(ValueError, match="shape"):
         hamming(np.zeros((2, 16), np.uint8), np.zeros((2, 32), np.uint8))
+
+
+@pytest.mark.parametrize("grey", [0, 90, 255])
+def test_flat_pictures_of_every_grey_have_no_bits(grey: int) -> None:
+    assert pdq(np.full((70, 90, 3), grey, np.uint8)) == (bytes(32), 0)
