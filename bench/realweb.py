@@ -31,6 +31,9 @@ MODEL = [
     "train.lr=0.05", "train.weight_decay=5e-4", "train.threads=2", "train.batch_size=16",
     "train.num_segments=3", "train.eval_every=100",
 ]  # fmt: skip
+MIX = ["train.loss_weights={target: 0.5, web: 0.25}"]
+"""Every sample of a mixed step weighs the same, and the step is as long as one of the target alone."""
+
 QUICK_EVAL = ["eval.clips=8", "eval.crops=1"]
 TARGET_STEPS = int(os.environ.get("REALWEB_STEPS", "400"))
 
@@ -83,7 +86,7 @@ def export(workspace: Path, what: str) -> list[score.Row]:
 
 def train(workspace: Path, mix: str, seed: int, steps: int, name: str) -> float:
     """Top-1 on test of one run, in percent."""
-    sets = [*MODEL]
+    sets = MODEL + (MIX if "web" in mix else [])
     omnisrc(
         workspace, "train", "--mix", mix, "--model", "tsn_r18", "--seed", str(seed), "--steps", str(steps),
         "--name", name, sets=sets,

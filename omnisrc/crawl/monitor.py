@@ -16,7 +16,7 @@ from db.ledger import now
 from db.models import Asset, Host, HostSlot, Job
 from omnisrc.crawl import breaker
 from omnisrc.crawl.finds import LOCAL_SITE
-from omnisrc.crawl.jobs import FETCH
+from omnisrc.crawl.jobs import DISCOVER, FETCH
 from omnisrc.crawl.pace import Limits
 from omnisrc.crawl.settings import CrawlSettings
 
@@ -43,16 +43,17 @@ def crawl_state(session: Session, settings: CrawlSettings) -> dict[str, Any]:
     """All of it, as one object of plain values."""
     controls, moment = read_controls(session), now(session)
     hosts = host_states(session, settings, controls, moment)
-    rates = recent_rates(session, moment)
+    rates, jobs = recent_rates(session, moment), queues(session, moment)
+    searches = sum(jobs.get(DISCOVER, {}).get(state, 0) for state in ("waiting", "later", "leased"))
     return {
-        "queues": queues(session, moment),
+        "queues": jobs,
         "leases": leases(session, moment),
         "rates": rates,
         "failures": failures(session),
         "paused": controls.paused,
         "set": {name: asdict(given) for name, given in sorted(controls.by_scope.items())},
         "hosts": [asdict(host) for host in hosts],
-        "finish_s": finish_s(hosts, rates["items_per_s"], controls),
+        "finish_s": finish_s(hosts, rates["items_per_s"], controls, searches),
     }
 
 
@@ -158,15 +159,16 @@ def _rest(row: Any, paused: str | None, moment: float) -> tuple[float | None, st
     return round(row.not_before - moment, 1), why
 
 
-def finish_s(hosts: list[HostState], items_per_s: float, controls: Controls) -> float | None:
-    """Seconds until all assets that are known are done with, or None where nobody can tell.
+def finish_s(hosts: list[HostState], items_per_s: float, controls: Controls, searches: int) -> float | None:
+    """Seconds until all assets that are known are done with, or None where nobody can tell: nothing is known yet
+    while no asset waits but `searches` are open.
 
     At the rate of the last minute, but no sooner than the slowest host's pace and pause allow; what a person paused
     does not count.
     """
     active = [host for host in hosts if host.waiting and host.until is not None]
     if not active:
-        return None if controls.paused else 0.0
+        return None if controls.paused or searches else 0.0
     bounds = [(host.until or 0.0) + (host.waiting / host.rate if host.rate else 0.0) for host in active]
     if not items_per_s:
         return round(max(bounds), 1) if all(host.rate for host in active) else None

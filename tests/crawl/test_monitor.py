@@ -91,6 +91,9 @@ def test_the_time_to_finish_is_the_measured_rate_or_the_slowest_host(database: D
         return database.read(lambda s: crawl_state(s, settings))["finish_s"]
 
     assert finish_s() == 0.0
+    search = database.write(lambda s: enqueue(s, "discover", "1/0"))
+    assert finish_s() is None, "what a search will find nobody knows"
+    assert search is not None
     fill(database, a=40, b=20)
     assert finish_s() == 10.0
     database.write(lambda s: enqueue(s, "fetch", "drain") and None)
