@@ -42,6 +42,7 @@ bench: $(STAMP)
 	$(BIN)/python bench/run.py
 
 wheel: $(STAMP)
+	rm -rf build/lib build/bdist.*  # setuptools packs what lies there, modules that are gone too
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean:
