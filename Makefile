@@ -43,7 +43,7 @@ bench: $(STAMP)
 
 wheel: $(STAMP)
 	rm -rf build/lib build/bdist.*  # setuptools packs what lies there, modules that are gone too
-	$(BIN)/python -m build --wheel --no-isolation
+	$(BIN)/python -m build --wheel
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
