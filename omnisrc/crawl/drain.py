@@ -167,6 +167,8 @@ class Drain:
 
     async def _put_back_paused(self, share: HostShare) -> None:
         """Gives back what is in hand of providers that were paused."""
+        if not self._paused_providers:
+            return
         paused = [asset for asset in share.assets if asset.provider in self._paused_providers]
         if paused:
             kept = [asset for asset in share.assets if asset.provider not in self._paused_providers]

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+import uvloop
 from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -52,7 +53,8 @@ def run(job: Job) -> None:
     spill = job.study.landing / f"fetch-{job.token}-"
     landing = Landing(job.study.landing, f"landing-{job.token}", shared_pool(media), rules)
     try:
-        drain = asyncio.run(_drain(job, settings, claims, store, landing, spill))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # a sixth less CPU for an image
+            drain = runner.run(_drain(job, settings, claims, store, landing, spill))
         publish(job, landing, drain.outcomes, store)
     finally:
         landing.close()

@@ -103,7 +103,8 @@ class _Sink:
     def _check_head(self) -> None:
         self.checked = True
         if self.limits.check_head is not None:
-            self.limits.check_head(b"".join(self.chunks)[:HEAD_BYTES])
+            first = self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+            self.limits.check_head(first[:HEAD_BYTES])
 
     def _spill(self) -> None:
         try:

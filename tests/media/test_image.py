@@ -3,6 +3,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import simplejpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
@@ -42,6 +43,32 @@ def test_nothing_is_enlarged(width: int, height: int) -> None:
 def test_a_large_jpeg_is_decoded_at_a_fraction_of_its_size() -> None:
     rgb, _ = decode_image(image_bytes(2600, 1300), 320)
     assert rgb.shape == (325, 650, 3)
+
+
+@pytest.mark.parametrize("short_side", [None, 60, 100, 200])
+@pytest.mark.parametrize(
+    ("mode", "how"),
+    [("RGB", {"subsampling": 0}), ("RGB", {"subsampling": 1}), ("RGB", {"progressive": True}), ("RGB", {}), ("L", {})],
+)
+def test_a_jpeg_gives_the_pixels_that_pillow_gives(mode: str, how: dict[str, object], short_side: int | None) -> None:
+    picture = Image.fromarray(texture(333, 217)).convert(mode)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", **how)
+    with Image.open(io.BytesIO(buffer.getvalue())) as image:
+        if short_side is not None:
+            image.draft("RGB", (short_side, short_side))
+        expected = np.asarray(image.convert("RGB"))
+    rgb, _ = decode_image(buffer.getvalue(), short_side)
+    np.testing.assert_array_equal(rgb, expected)
+
+
+def test_a_jpeg_that_only_warns_lands_as_pillow_reads_it() -> None:
+    sound = image_bytes()
+    scan = sound.index(b"\xff\xda")
+    odd = sound[:scan] + b"stray" + sound[scan:]
+    with pytest.raises(ValueError):
+        simplejpeg.decode_jpeg(odd)
+    np.testing.assert_array_equal(decode_image(odd)[0], decode_image(sound)[0])
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
