@@ -34,6 +34,12 @@ DEMUXERS: Final = {
 }
 ISO_FORMATS = frozenset({"mp4", "mov"})
 """Demuxers, by the names above, of files with an index of all packets."""
+HEADER_ALONE: dict[str, Any] = {
+    "options": {"probesize": "2048"},
+    "stream_options": [{"skip_frame": "all"}] * 8,
+}
+"""Has FFmpeg believe the header of a file that has one: otherwise it decodes a frame of each stream as it opens it,
+which takes 0.8 of the 1.0 ms of a short clip, and reads megabytes of a long one."""
 KEEP_BYTES = 256 << 20
 """Packets of a source up to this size stay in memory, which makes seeking free; beyond it they are read again."""
 ELEMENTARY = b"\x00\x00\x01\xb3"
@@ -91,7 +97,8 @@ def open_container(source: Source) -> Iterator[tuple[Any, Any]]:
     file = open_source(source)
     try:
         with decoding(ValueError, OverflowError):
-            container = av.open(file, format=demuxer, metadata_errors="replace", buffer_size=1 << 20)
+            quick = HEADER_ALONE if demuxer in ISO_FORMATS else {}
+            container = av.open(file, format=demuxer, metadata_errors="replace", buffer_size=1 << 20, **quick)
         with container:
             yield container, video_stream(container)
     finally:
