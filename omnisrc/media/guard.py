@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -46,6 +47,8 @@ class GuardPool:
         self.size = size or len(os.sched_getaffinity(0))
         self.memory_mb = memory_mb
         self.timeout_s = timeout_s
+        self.died: Counter[str] = Counter()
+        """How many processes died in the middle of a call, by their signal (`exit` without one)."""
         self._owner = os.getpid()
         self._free = threading.Semaphore(self.size)
         self._lock = threading.Lock()
@@ -73,7 +76,9 @@ class GuardPool:
                 try:
                     answer, buffers = guard.ask(task, source, params, limit)
                 except WireError:
-                    deaths.append(self._drop(guard))
+                    deaths.append(death := self._drop(guard))
+                    with self._lock:
+                        self.died[death.name if death else "exit"] += 1
                     continue
                 except WireTimeout as error:
                     self._drop(guard)
