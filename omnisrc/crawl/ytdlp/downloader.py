@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -23,10 +24,11 @@ from omnisrc.crawl.ytdlp.requests import MEDIA, DownloadRequest, Reach, SearchRe
 from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.media.wire import WireError, WireTimeout
 from omnisrc.web.addresses import AllowedHosts
-from omnisrc.web.client import OwnersWishes
+from omnisrc.web.client import AGENT, OwnersWishes
 from omnisrc.web.download import Body, BodyLimits, read_file
 from omnisrc.web.forward_proxy import ForwardProxy, Passage
 from omnisrc.web.hosts import Gate
+from omnisrc.web.refusal import Refusal
 from omnisrc.web.urls import WebUrl, parse_url
 
 PAGES_BYTES = 32 * 2**20
@@ -123,9 +125,10 @@ class Downloader:
             async with self._way_out(limits.max_bytes + PAGES_BYTES, page.site) as (passage, reach):
                 request = DownloadRequest(
                     reach, str(page), place, limits.max_bytes, settings.max_height, settings.max_duration,
-                    settings.licenses,
+                    settings.licenses, (AGENT, *self._crawl.optout_agents),
                 )  # fmt: skip
                 answer = await self._ask("download", request, passage, self._crawl.video_deadline_s)
+            heed_page(answer.get("refused"))
             heed_heads(answer.get("heads"), wishes)
             body = await asyncio.to_thread(read_file, only_file(Path(place, MEDIA)), limits)
         body.longest_s = settings.max_duration
@@ -216,6 +219,14 @@ def heed_heads(heads: object, wishes: OwnersWishes) -> None:
         except ItemError:
             continue
         wishes.heed(target, int(head["status"]), fields)
+
+
+def heed_page(said: object) -> None:
+    """Raises Refusal(OPT_OUT) where the process found that a page's metas keep its video from us."""
+    if isinstance(said, dict):
+        words = {name: str(said.get(name, "")) for name in ("signal", "directive", "said", "where")}
+        directive = words.pop("directive")
+        raise Refusal(ErrorClass.OPT_OUT, f"{words['signal']}: {directive}", {**words, "at": time.time()})
 
 
 def _told(said: object) -> Told:

@@ -29,7 +29,10 @@ class SearchRequest:
 
 @dataclass(frozen=True)
 class DownloadRequest:
-    """The video of one page into `folder`, within limits. `licenses` are words one of which its licence must have."""
+    """The video of one page into `folder`, within limits. `licenses` are words one of which its licence must have.
+
+    `agents` are the names by which a page may tell us not to take it.
+    """
 
     reach: Reach
     url: str
@@ -38,3 +41,4 @@ class DownloadRequest:
     max_height: int
     max_duration: float
     licenses: tuple[str, ...]
+    agents: tuple[str, ...]
