@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MEDIA = "media"
@@ -40,5 +41,5 @@ class DownloadRequest:
     max_bytes: int
     max_height: int
     max_duration: float
-    licenses: tuple[str, ...]
-    agents: tuple[str, ...]
+    licenses: Sequence[str]
+    agents: Sequence[str]
