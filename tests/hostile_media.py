@@ -197,9 +197,11 @@ def mp4_that_claims_to_play(seconds: int) -> bytes:
     return bytes(data)
 
 
-def mp4_of_slow_frames(seconds: int) -> bytes:
-    """An MP4 of 25 frames each of which is shown for so long, by its table of times; its headers agree."""
-    return video_bytes(25, width=176, height=144, times=[seconds * number for number in range(25)])
+def mkv_of_slow_frames(seconds: int) -> bytes:
+    """A Matroska file of 25 frames each of which is shown for so long."""
+    return video_bytes(
+        25, width=176, height=144, container="matroska", times=[seconds * number for number in range(25)]
+    )
 
 
 def mp4_of_many_samples(count: int) -> bytes:
@@ -311,7 +313,7 @@ def videos(url: str, path: str) -> dict[str, tuple[bytes, str]]:
         **{name: (text, "not-media") for name, text in playlists(url, path).items()},
         "mp4-without-moov": (headless_mp4(good), "decode"),
         "mp4-of-10-hours": (mp4_that_claims_to_play(36_000), "stored"),
-        "mp4-of-25-frames-in-5-days": (mp4_of_slow_frames(20_000), "bomb"),
+        "mkv-of-25-frames-in-5-days": (mkv_of_slow_frames(20_000), "bomb"),
         "mp4-of-million-samples": (mp4_of_many_samples(1_000_000), "decode"),
         "mp4-of-2-billion-samples": (mp4_of_many_samples(2**31 - 1), "decode"),
         "mp4-of-65535x65535": (mp4_of_size(65_535, 65_535), "stored"),
