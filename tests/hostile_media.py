@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
 
 from PIL import Image
 
@@ -133,10 +134,11 @@ def zipped() -> bytes:
     return buffer.getvalue()
 
 
+@cache
 def images() -> dict[str, tuple[bytes, str]]:
     """Name -> (bytes, what becomes of it): `stored`, or the error class."""
     good = image_bytes(200, 150)
-    bomb = deflated_zeros(256 << 20)
+    bomb = deflated_zeros(64 << 20)
     ico = io.BytesIO()
     Image.fromarray(texture(200, 150)).save(ico, "ICO")
     return {

@@ -2,59 +2,68 @@
 
 from __future__ import annotations
 
+import ast
 import re
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
-import pytest
+from tests.crawl import test_hostile_media
+from tests.web import test_hostile_servers
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/safety.md"
 NAMED = re.compile(r"`(tests/[\w/]+\.py)`|`(test_\w+)(\[[^`]+\])?`|`(\[[^`]+\])`")
-HOSTILE = ("tests/web/test_hostile_servers.py", "tests/crawl/test_hostile_media.py")
+HOSTILE = (test_hostile_media, test_hostile_servers)
 
 
-def named(text: str) -> list[str]:
-    """The tests that a page names, as pytest does: a name belongs to the file named last, `[case]` to the name last."""
-    found, file, name = [], "", ""
+def named(text: str) -> set[str]:
+    """The tests that a page names, as pytest does: a name belongs to the file named last, `[case]` alone to the last
+    name with a case."""
+    found, file, cased = set(), "", ""
     for path, test, case, further in NAMED.findall(text):
         file = path or file
-        name = test or name
+        cased = test if case else cased
         if test or further:
-            found.append(f"{file}::{name}{case or further}")
+            found.add(f"{file}::{test or cased}{case or further}")
     return found
 
 
-@pytest.fixture(scope="module")
-def collected() -> set[str]:
-    """Every test of the files that the page names, with its cases and without."""
-    files = sorted({path for path, *_ in NAMED.findall(PAGE.read_text()) if path != "tests/test_safety_page.py"})
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:xdist", *files],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    tests = {line for line in done.stdout.splitlines() if "::" in line}
-    return tests | {test.partition("[")[0] for test in tests}
+def functions(path: str) -> set[str]:
+    """The tests of a file."""
+    tree = ast.parse((ROOT / path).read_text())
+    return {f"{path}::{node.name}" for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def test_every_test_that_the_page_names_exists(collected: set[str]) -> None:
+def cases(module: ModuleType) -> Iterator[str]:
+    """The tests of a module, those whose only parameter has names with each of them."""
+    path = Path(str(module.__file__)).relative_to(ROOT)
+    for name, function in vars(module).items():
+        if name.startswith("test_") and callable(function):
+            marks = [mark for mark in getattr(function, "pytestmark", []) if mark.name == "parametrize"]
+            ids = list(marks[0].kwargs.get("ids") or marks[0].args[1]) if len(marks) == 1 else []
+            named_ids = ids if all(isinstance(one, str) and re.fullmatch(r"[\w.-]+", one) for one in ids) else []
+            yield from (f"{path}::{name}[{one}]" for one in named_ids) if named_ids else (f"{path}::{name}",)
+
+
+def test_every_test_that_the_page_names_exists() -> None:
     names = named(PAGE.read_text())
-    assert len(names) > 100 and set(names) - collected == set()
+    known = {case for module in HOSTILE for case in cases(module)}
+    for path in {name.partition("::")[0] for name in names}:
+        known |= functions(path)
+    assert len(names) > 100 and names - known == set()
 
 
-def test_every_hostile_case_is_on_the_page(collected: set[str]) -> None:
-    names = set(named(PAGE.read_text()))
-    whole = {name for name in names if "[" not in name}
-    ours = {test for test in collected if test.startswith(HOSTILE) and "[" in test}
-    ours |= {test for test in collected if test.startswith(HOSTILE) and not any(t.startswith(f"{test}[") for t in ours)}
-    assert {test for test in ours if test not in names and test.partition("[")[0] not in whole} == set()
+def test_every_hostile_case_is_on_the_page() -> None:
+    names = named(PAGE.read_text())
+    ours = {case for module in HOSTILE for case in cases(module)}
+    assert len(ours) > 100
+    assert {case for case in ours if case not in names and case.partition("[")[0] not in names} == set()
 
 
-def test_a_name_that_is_wrong_would_be_found() -> None:
-    text = "`tests/a/test_b.py` | `test_c[d]`, `[e]` | `test_f` in `tests/g.py`: `test_h`"
-    assert named(text) == [
+def test_names_are_read_as_they_are_meant() -> None:
+    text = "`tests/a/test_b.py` | `test_c[d]`, `[e]`, `test_f`, `[g]` in `tests/g.py`: `test_h`"
+    assert named(text) == {
         "tests/a/test_b.py::test_c[d]", "tests/a/test_b.py::test_c[e]", "tests/a/test_b.py::test_f",
-        "tests/g.py::test_h",
-    ]  # fmt: skip
+        "tests/a/test_b.py::test_c[g]", "tests/g.py::test_h",
+    }  # fmt: skip
