@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.media.answers import meta_of
 from omnisrc.media.clips import ClipFrames
 from omnisrc.media.encode import EncodedClip
 from omnisrc.media.guard_process import GuardProcess
@@ -92,7 +93,7 @@ class GuardPool:
                         raise ItemError(ErrorClass.BOMB, f"{task} needs more than {self.memory_mb} MB")
                     continue
                 self._put_back(guard)
-                return _result(answer), buffers
+                return meta_of(answer), buffers
         if all(death in FAULTS for death in deaths):
             raise ItemError(ErrorClass.DECODE, f"{task} crashed: {', '.join(str(d and d.name) for d in deaths)}")
         raise ItemError(ErrorClass.WORKER_LOST, f"{task} lost its guard process {TRIES} times")
@@ -180,12 +181,3 @@ class GuardPool:
         with self._lock:
             self._busy.discard(guard)
         return guard.kill()
-
-
-def _result(answer: dict[str, Any]) -> dict[str, Any]:
-    if "bug" in answer:
-        raise RuntimeError(f"in a guard process:\n{answer['bug']}")
-    if "error" in answer:
-        raise ItemError(ErrorClass(answer["error"]), str(answer.get("detail", "")))
-    meta = answer.get("meta")
-    return meta if isinstance(meta, dict) else {}

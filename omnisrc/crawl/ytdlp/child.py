@@ -11,7 +11,6 @@ import os
 import resource
 import sys
 import tempfile
-import traceback
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from omnisrc.crawl.ytdlp.failures import failure_in, failure_of
 from omnisrc.crawl.ytdlp.options import RUNTIMES, clean_environment, download_options, search_options, unwanted
 from omnisrc.crawl.ytdlp.requests import MEDIA, DownloadRequest, Reach, SearchRequest
 from omnisrc.errors import ItemError
-from omnisrc.media.wire import WireError, receive, send
+from omnisrc.media.answers import answer_requests
 from omnisrc.media.with_parent import die_with_parent
 from omnisrc.web.page_optout import MAX_CHARS, page_opt_out
 
@@ -63,21 +62,11 @@ def main(parent: int, largest_mb: int) -> None:
     die_with_parent(parent)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest_mb << 20, largest_mb << 20))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    requests, answers = os.dup(0), os.dup(1)
-    quiet = os.open(os.devnull, os.O_RDWR)
     os.environ.update(clean_environment(NOWHERE))
     way_out = WayOut()
     sys.addaudithook(way_out.audit)
     import_quietly()
-    send(answers, {"ready": True})
-    for standard in (0, 1, 2):
-        os.dup2(quiet, standard)
-    while True:
-        try:
-            request, _ = receive(requests)
-        except WireError:
-            return
-        send(answers, answer(request, way_out))
+    answer_requests(lambda request, _: (answer(request, way_out), []))
 
 
 def import_quietly() -> None:
@@ -89,19 +78,13 @@ def import_quietly() -> None:
 
 
 def answer(request: dict[str, Any], way_out: WayOut) -> dict[str, Any]:
-    """Run one task; what becomes of the item travels as `error`, a bug as `bug`."""
-    try:
-        params = request["params"]
-        reach = Reach(**params.pop("reach"))
-        way_out.port = urlsplit(reach.proxy).port or 0
-        if request["task"] == "search":
-            return {"meta": search(SearchRequest(reach, **params))}
-        return {"meta": download(DownloadRequest(reach, **params))}
-    except ItemError as error:
-        told = {"error": error.error.value, "detail": error.detail}
-        return {**told, "http_status": error.http_status, "retry_after": error.retry_after}
-    except Exception:
-        return {"bug": traceback.format_exc()}
+    """Run one task. Raises ItemError."""
+    params = request["params"]
+    reach = Reach(**params.pop("reach"))
+    way_out.port = urlsplit(reach.proxy).port or 0
+    if request["task"] == "search":
+        return {"meta": search(SearchRequest(reach, **params))}
+    return {"meta": download(DownloadRequest(reach, **params))}
 
 
 def search(request: SearchRequest) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -22,6 +22,7 @@ from omnisrc.crawl.settings import CrawlSettings, YtdlpSettings
 from omnisrc.crawl.ytdlp.process import DownloadProcess
 from omnisrc.crawl.ytdlp.requests import MEDIA, DownloadRequest, Reach, SearchRequest
 from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.media.answers import meta_of
 from omnisrc.media.wire import WireError, WireTimeout
 from omnisrc.web.addresses import AllowedHosts
 from omnisrc.web.client import AGENT, OwnersWishes
@@ -186,20 +187,6 @@ class Downloader:
             self._process = None
             died = process.kill()
             raise ItemError(ErrorClass.WORKER_LOST, f"the downloader died ({died.name if died else error})") from error
-
-
-def meta_of(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """What a process answered. Raises the ItemError that it told; RuntimeError for a bug of its own."""
-    if "bug" in answer:
-        raise RuntimeError(f"a downloader process: {answer['bug']}")
-    if "error" in answer:
-        raise ItemError(
-            ErrorClass(answer["error"]),
-            str(answer.get("detail") or ""),
-            http_status=answer.get("http_status"),
-            retry_after=answer.get("retry_after"),
-        )
-    return dict(answer["meta"])
 
 
 def only_file(folder: Path) -> Path:
