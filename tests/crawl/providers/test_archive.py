@@ -57,9 +57,7 @@ def films(*numbers: int) -> list[str]:
 
 
 def failure(archive: FakeArchive) -> ItemError:
-    with pytest.raises(ItemError) as caught:
-        find(archive)
-    return caught.value
+    return failure_of(lambda: find(archive))
 
 
 def test_an_item_becomes_a_candidate_with_all_that_is_said_of_it(archive: FakeArchive) -> None:

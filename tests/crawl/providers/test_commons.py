@@ -37,9 +37,7 @@ def find(commons: FakeCommons, question: Question = IMAGES, cursor: str = "", li
 
 
 def failure(commons: FakeCommons) -> ItemError:
-    with pytest.raises(ItemError) as caught:
-        find(commons)
-    return caught.value
+    return failure_of(lambda: find(commons))
 
 
 def photo(number: int, **given: object) -> File:
