@@ -15,6 +15,7 @@ from omnisrc.web.hosts import HostGate, Pace
 from tests.crawl.fake_archive import BY, FakeArchive, Item, file
 from tests.crawl.fake_commons import status
 from tests.crawl.fake_openverse import said
+from tests.crawl.providers.asking import failure_of
 from tests.local_web import LocalWeb
 
 VIDEOS = Question("brush hair", "video", "brush hair")
