@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo realweb test lint bench wheel clean
+.PHONY: help setup demo realweb test fuzz lint bench wheel clean
 
 help:
 	@echo "make demo      the main job in small, offline: crawl, filter, train, report"
 	@echo "make test      the tests"
+	@echo "make fuzz      thousands of broken files through the decoders (COUNT=5000 SEED=0)"
 	@echo "make realweb   the same commands on real media (needs OMNISRC_REALWEB=folder)"
 	@echo "make bench     side-by-side benchmarks; writes bench/RESULTS.md"
 	@echo "make lint      ruff and mypy"
@@ -32,6 +33,9 @@ realweb: $(STAMP)
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --max-worker-restart 2
+
+fuzz: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.media.fuzz $(or $(COUNT),5000) $(or $(SEED),0)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

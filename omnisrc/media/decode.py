@@ -153,12 +153,17 @@ class FrameDecoder:
         yield from self._send(None)
 
     def _decode_in_order(self, indices: list[int]) -> Iterator[tuple[int, Any]]:
-        wanted = set(indices)
+        waiting, latest = indices[::-1], None
         for index, frame in enumerate(self._kept or self._all_frames()):
-            if index in wanted:
-                yield index, frame
-                if index == indices[-1]:
-                    return
+            latest = frame
+            while waiting and waiting[-1] == index:
+                yield waiting.pop(), frame
+            if not waiting:
+                return
+        if latest is None:
+            raise ItemError(ErrorClass.DECODE, "no frame can be decoded")
+        for index in reversed(waiting):
+            yield index, latest
 
     def _count_frames(self) -> npt.NDArray[np.int64]:
         """Times of a video whose packets do not tell them: those of the frames, or else steps of the mean rate."""

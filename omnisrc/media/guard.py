@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.media.answers import meta_of
 from omnisrc.media.clips import ClipFrames
 from omnisrc.media.encode import EncodedClip
 from omnisrc.media.guard_process import GuardProcess
@@ -46,6 +48,8 @@ class GuardPool:
         self.size = size or len(os.sched_getaffinity(0))
         self.memory_mb = memory_mb
         self.timeout_s = timeout_s
+        self.died: Counter[str] = Counter()
+        """How many processes died in the middle of a call, by their signal (`exit` without one)."""
         self._owner = os.getpid()
         self._free = threading.Semaphore(self.size)
         self._lock = threading.Lock()
@@ -73,7 +77,9 @@ class GuardPool:
                 try:
                     answer, buffers = guard.ask(task, source, params, limit)
                 except WireError:
-                    deaths.append(self._drop(guard))
+                    deaths.append(death := self._drop(guard))
+                    with self._lock:
+                        self.died[death.name if death else "exit"] += 1
                     continue
                 except WireTimeout as error:
                     self._drop(guard)
@@ -87,7 +93,7 @@ class GuardPool:
                         raise ItemError(ErrorClass.BOMB, f"{task} needs more than {self.memory_mb} MB")
                     continue
                 self._put_back(guard)
-                return _result(answer), buffers
+                return meta_of(answer), buffers
         if all(death in FAULTS for death in deaths):
             raise ItemError(ErrorClass.DECODE, f"{task} crashed: {', '.join(str(d and d.name) for d in deaths)}")
         raise ItemError(ErrorClass.WORKER_LOST, f"{task} lost its guard process {TRIES} times")
@@ -175,12 +181,3 @@ class GuardPool:
         with self._lock:
             self._busy.discard(guard)
         return guard.kill()
-
-
-def _result(answer: dict[str, Any]) -> dict[str, Any]:
-    if "bug" in answer:
-        raise RuntimeError(f"in a guard process:\n{answer['bug']}")
-    if "error" in answer:
-        raise ItemError(ErrorClass(answer["error"]), str(answer.get("detail", "")))
-    meta = answer.get("meta")
-    return meta if isinstance(meta, dict) else {}

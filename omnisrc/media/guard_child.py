@@ -6,19 +6,17 @@ Started as `python -m omnisrc.media.guard_child PARENT_PID MEMORY_MB`. Reads req
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
 import cv2
 
-from omnisrc.errors import ItemError
+from omnisrc.media.answers import Answer, answer_requests
 from omnisrc.media.guard_tasks import TASKS
 from omnisrc.media.source import MediaRef, Source
-from omnisrc.media.wire import Buffer, WireError, receive, send
+from omnisrc.media.wire import Buffer
 from omnisrc.media.with_parent import die_with_parent
 
 
@@ -27,29 +25,17 @@ def main(parent: int, memory_mb: int) -> None:
     die_with_parent(parent)
     limit_resources(memory_mb)
     cv2.setNumThreads(1)
-    requests, answers = os.dup(0), os.dup(1)
-    quiet = os.open(os.devnull, os.O_RDWR)
-    send(answers, {"ready": True})
-    for standard in (0, 1, 2):  # what libraries print must neither mix with answers nor fill a pipe that nobody reads
-        os.dup2(quiet, standard)
-    while True:
-        try:
-            request, buffers = receive(requests)
-        except WireError:
-            return
-        send(answers, *answer(request, buffers))
+    answer_requests(answer)
 
 
-def answer(request: dict[str, Any], buffers: list[Buffer]) -> tuple[dict[str, Any], list[Buffer]]:
-    """Run one task; what becomes of the item travels as `error`, a shortage of memory as `memory`, a bug as `bug`."""
+def answer(request: dict[str, Any], buffers: list[Buffer]) -> Answer:
+    """Run one task; a shortage of memory travels as `memory`."""
     try:
         meta, results = TASKS[request["task"]](source_of(request["source"], buffers), request["params"])
-    except ItemError as error:
-        return {"error": error.error.value, "detail": error.detail}, []
     except Exception as error:
         if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
             return {"memory": True}, []
-        return {"bug": traceback.format_exc()}, []
+        raise
     return {"meta": meta}, results
 
 

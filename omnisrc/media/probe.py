@@ -15,6 +15,9 @@ from omnisrc.media.source import Source, read_head, source_size
 
 RIFF_SLACK = 2048
 """Bytes by which writers of AVI get their own size wrong without anything missing."""
+LONGEST_FRAME_S = 10.0
+"""So long a frame may be shown on average: a few frames that claim to last for days would be cut into as many windows
+as fit into days."""
 CODEC_NAMES = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}
 
 
@@ -40,7 +43,7 @@ def probe_video(source: Source) -> VideoInfo:
     """Read a video's packets and decode its first frame.
 
     Errors: EMPTY, NOT_MEDIA (no video, sound alone), DECODE (does not open, holds no frame that decodes, or breaks
-    off before its end), BOMB (pixels), STORAGE.
+    off before its end), BOMB (pixels, or few frames over a long time), STORAGE.
     """
     size = source_size(source)
     with open_container(source) as (container, stream), decoding():
@@ -51,19 +54,22 @@ def probe_video(source: Source) -> VideoInfo:
 
 
 def describe(stream: Any, packets: Packets, pts: npt.NDArray[np.int64], first: Any) -> VideoInfo:
-    """The facts of a video from its frames' times (N,) in ticks and its first frame."""
+    """The facts of a video from its frames' times (N,) in ticks and its first frame. Raises ItemError(BOMB)."""
     base = float(stream.time_base)
     steps = np.diff(pts) * base
     exact = int(pts[-1] - pts[0]) * stream.time_base
     span, fps = float(exact), float(len(steps) / exact if exact > 0 else stream.average_rate or 25)
-    duration = (packets.end - int(pts[0])) * base if packets.timed else 0.0
+    told = (packets.end - int(pts[0])) * base if packets.timed else 0.0
+    duration = max(told, span + 1 / fps if told <= span else 0.0)
+    if duration > len(pts) * LONGEST_FRAME_S:
+        raise ItemError(ErrorClass.BOMB, f"{len(pts)} frames that play for {duration:.0f} s")
     rotation = round(first.rotation / 90) * 90 % 360
     width, height = (first.height, first.width) if rotation % 180 else (first.width, first.height)
     name = stream.codec_context.name
     return VideoInfo(
         width=width,
         height=height,
-        duration=max(duration, span + 1 / fps if duration <= span else 0.0),
+        duration=duration,
         fps=fps,
         frames=len(pts),
         codec=CODEC_NAMES.get(name, name),

@@ -17,7 +17,7 @@ from aiohttp.abc import AbstractResolver
 from multidict import CIMultiDictProxy
 
 from omnisrc.errors import ErrorClass, ItemError
-from omnisrc.web.addresses import AllowedHosts, is_public
+from omnisrc.web.addresses import BLOCKED_PORTS, AllowedHosts, is_public
 from omnisrc.web.connector import guarded_connector
 from omnisrc.web.failures import CAUGHT, body_failure, request_failure, status_failure
 from omnisrc.web.hosts import Gate
@@ -125,10 +125,16 @@ class Client:
         await self._session.close()
 
     def vet(self, target: WebUrl) -> None:
-        """Refuses a literal address before any name is looked up. Raises ItemError(REFUSED_ADDRESS)."""
-        if target.address is None or is_public(target.address) or self.allow.permits(target.host, target.port):
+        """Refuses a literal address, or the port of another protocol, before any name is looked up.
+
+        Raises ItemError(REFUSED_ADDRESS).
+        """
+        if self.allow.permits(target.host, target.port):
             return
-        raise ItemError(ErrorClass.REFUSED_ADDRESS, f"{target.host} is not a public address")
+        if target.address is not None and not is_public(target.address):
+            raise ItemError(ErrorClass.REFUSED_ADDRESS, f"{target.host} is not a public address")
+        if target.port in BLOCKED_PORTS:
+            raise ItemError(ErrorClass.REFUSED_ADDRESS, f"port {target.port} is another protocol's")
 
     @asynccontextmanager
     async def get(

@@ -21,7 +21,7 @@ from typing import Self
 from aiohttp.abc import AbstractResolver
 
 from omnisrc.errors import ErrorClass, ItemError
-from omnisrc.web.addresses import AllowedHosts, is_public, literal_address
+from omnisrc.web.addresses import BLOCKED_PORTS, AllowedHosts, is_public, literal_address
 from omnisrc.web.connector import GuardedResolver, RefusedAddressError
 from omnisrc.web.hosts import Gate
 from omnisrc.web.urls import WebUrl, parse_url
@@ -32,6 +32,8 @@ HEAD_S = 30.0
 CHUNK = 65536
 HOP_HEADERS = (b"proxy-authorization", b"proxy-connection", b"connection", b"keep-alive", b"host")
 REASONS = {400: "Bad Request", 403: "Forbidden", 407: "Proxy Authentication Required", 502: "Bad Gateway"}
+GONE = (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError)
+"""Whoever connected went away, or is no HTTP client; or the passage closed, and the server has no use for that."""
 
 Pipes = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -120,20 +122,17 @@ class ForwardProxy:
         task = asyncio.current_task()
         passage: Passage | None = None
         try:
-            async with asyncio.timeout(HEAD_S):
-                head = await reader.readuntil(b"\r\n\r\n")
-            line, *fields = head[:-4].split(b"\r\n")
-            passage = self._known(fields)
-            if passage is None:
-                await _answer(writer, 407, "the token of an open passage is wanted")
-                return
-            assert task is not None
-            passage.tasks.add(task)
-            await self._pass(passage, line, fields, (reader, writer))
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # whoever connected went away, or is no HTTP client
-        except asyncio.CancelledError:
-            pass  # the passage closed; the server has no use for the exception
+            with suppress(*GONE):
+                async with asyncio.timeout(HEAD_S):
+                    head = await reader.readuntil(b"\r\n\r\n")
+                line, *fields = head[:-4].split(b"\r\n")
+                passage = self._known(fields)
+                if passage is None:
+                    await _answer(writer, 407, "the token of an open passage is wanted")
+                    return
+                assert task is not None
+                passage.tasks.add(task)
+                await self._pass(passage, line, fields, (reader, writer))
         finally:
             if passage is not None and task is not None:
                 passage.tasks.discard(task)
@@ -206,6 +205,9 @@ class ForwardProxy:
 
     async def _addresses(self, host: str, port: int) -> list[str]:
         """What a host may be connected to at: itself where it is a literal address, else what it resolves to."""
+        allowed = self._allow.permits(host, port)
+        if port in BLOCKED_PORTS and not allowed:
+            raise RefusedAddressError(f"port {port} is another protocol's")
         literal = literal_address(host)
         if literal is None:
             async with asyncio.timeout(self._connect_s):
@@ -213,7 +215,6 @@ class ForwardProxy:
             addresses = [result["host"] for result in found]
         else:
             addresses = [str(literal)]
-        allowed = self._allow.permits(host, port)
         for address in addresses:
             if not (allowed or is_public(ipaddress.ip_address(address))):
                 raise RefusedAddressError(f"{address} is not a public address")

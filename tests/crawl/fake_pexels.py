@@ -3,59 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from tests.local_web import LocalWeb
+from tests.crawl.fake_stock import FakeStock
 
 BASE = "/v1"
 KEY = "563492ad6f91700001000001pexelsfakekey0123456789abcdef012"
 
 
 @dataclass
-class FakePexels:
-    served: LocalWeb
-    photos: int = 0
-    videos: int = 0
-    width: int = 4000
+class FakePexels(FakeStock):
+    BASE = BASE
+    PATHS = ("/search", "/videos/search")
+
     height: int = 6000
     left: int = 20_000
-    lost: tuple[str, ...] = ()  # fields that items come without
-    calls: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-    moods: list[Callable[[web.Request], web.StreamResponse | None]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.served.routes[f"{BASE}/search"] = self._answer
-        self.served.routes[f"{BASE}/videos/search"] = self._answer
-
-    @property
-    def endpoint(self) -> str:
-        return self.served.url + BASE
-
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        query = dict(request.query)
-        self.calls.append((request.path, query))
-        mood = self.moods.pop(0)(request) if self.moods else None
-        if mood is not None:
-            return mood
+    def _reply(self, request: web.Request, query: dict[str, str]) -> web.StreamResponse:
         if request.headers.get("Authorization") != KEY:
             return web.json_response({"status": 401, "code": "Unauthorized"}, status=401)
         if self.left == 0:
             return web.json_response({"status": 429, "code": "Too Many Requests"}, status=429)
         self.left -= 1
         film = request.path.endswith("/videos/search")
-        number, make = (self.videos, self._video) if film else (self.photos, self._photo)
+        number = self.videos if film else self.photos
         per_page, page = int(query.get("per_page", 15)), int(query.get("page", 1))
         assert 1 <= per_page <= 80
         start = (page - 1) * per_page
-        items = [make(n) for n in range(number)[start : start + per_page]]
         body: dict[str, Any] = {"page": page, "per_page": per_page, "total_results": number}
-        body["videos" if film else "photos"] = [
-            {name: value for name, value in item.items() if name not in self.lost} for item in items
-        ]
+        body["videos" if film else "photos"] = self.items(film, start, per_page)
         if start + per_page < number:
             body["next_page"] = f"{self.served.url}{request.path}?page={page + 1}&per_page={per_page}"
         headers = {

@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from tests.local_web import LocalWeb
+from tests.crawl.fake_stock import FakeStock
 
-BASE = "/api"
 KEY = "12345678-0123456789abcdef012345678"
 MOST = 500
 
 
 @dataclass
-class FakePixabay:
-    served: LocalWeb
-    photos: int = 0
-    videos: int = 0
+class FakePixabay(FakeStock):
+    BASE = "/api"
+    PATHS = ("/", "/videos/")
+
     total: int | None = None  # what totalHits says; None: the truth
-    width: int = 4000
     height: int = 2667
-    left: int = 100
-    lost: tuple[str, ...] = ()
-    calls: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-    moods: list[Callable[[web.Request], web.StreamResponse | None]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.served.routes[f"{BASE}/"] = self._answer
-        self.served.routes[f"{BASE}/videos/"] = self._answer
-
-    @property
-    def endpoint(self) -> str:
-        return self.served.url + BASE
-
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        query = dict(request.query)
-        self.calls.append((request.path, query))
-        mood = self.moods.pop(0)(request) if self.moods else None
-        if mood is not None:
-            return mood
+    def _reply(self, request: web.Request, query: dict[str, str]) -> web.StreamResponse:
         if query.get("key") != KEY:
             return plain(400, "[ERROR 400] Invalid or missing API key (https://pixabay.com/api/docs/).")(request)
         if len(query.get("q", "")) > 100:
@@ -55,15 +36,14 @@ class FakePixabay:
             return web.Response(status=429, text="[ERROR 429] API rate limit exceeded", headers=limits)
         self.left -= 1
         film = request.path.endswith("/videos/")
-        number, make = (self.videos, self._video) if film else (self.photos, self._photo)
+        number = self.videos if film else self.photos
         per_page, page = int(query.get("per_page", 20)), int(query.get("page", 1))
         if not 3 <= per_page <= 200:
             return plain(400, '[ERROR 400] "per_page" is out of valid range.')(request)
         start = (page - 1) * per_page
         if page > 1 and start >= min(number, MOST):
             return plain(400, '[ERROR 400] "page" is out of valid range.')(request)
-        hits = [make(n) for n in range(min(number, MOST))[start : start + per_page]]
-        hits = [{name: value for name, value in hit.items() if name not in self.lost} for hit in hits]
+        hits = self.items(film, start, per_page, MOST)
         told = min(number, MOST) if self.total is None else self.total
         return web.json_response({"total": number, "totalHits": told, "hits": hits}, headers=limits)
 

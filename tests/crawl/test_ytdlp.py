@@ -16,7 +16,7 @@ from aiohttp import web as aioweb
 from sqlalchemy import select, update
 
 from db.ledger import now
-from db.models import Asset, Host, Job
+from db.models import Asset, Decision, Host, Job
 from omnisrc.crawl.ytdlp.downloader import Downloader, Told
 from omnisrc.study import Study
 from omnisrc.web.download import Body
@@ -28,6 +28,8 @@ from tests.media_files import video_bytes
 from tests.web.asking import trap
 
 PAGE = "<!doctype html><html><head><title>{title}</title></head><body><video src='{src}'></video></body></html>"
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+NOAI = b"<!doctype html><head><meta name='robots' content='noindex, NoImageAI'></head>"
 LONG = """<html><head><title>x</title><script type="application/ld+json">{
 "@context": "https://schema.org", "@type": "VideoObject", "name": "x", "duration": "PT2H", "contentUrl": "%s"
 }</script></head></html>"""
@@ -98,6 +100,7 @@ def test_pages_end_stored_refused_or_gone(tmp_path: Path, web: LocalWeb, class_f
             media(web, "/plays.mp4", 4, frames=100),
             page(web, "/private/page", media(web, "/p.mp4", 5)),
             page(web, "/noai", media(web, "/noai.mp4", 6), headers={"X-Robots-Tag": "noai"}),
+            web.add("/meta", NOAI + PAGE.format(title="x", src=media(web, "/meta.mp4", 9)).encode(), headers=HTML),
             web.add("/two", two, headers={"Content-Type": "text/html"}),
             web.add("/gone", status=404),
             web.add("/text", b"<html><body>nothing here</body></html>", headers={"Content-Type": "text/html"}),
@@ -114,13 +117,18 @@ def test_pages_end_stored_refused_or_gone(tmp_path: Path, web: LocalWeb, class_f
         "inside": ("refused", "refused-address"), "moved": ("refused", "refused-address"),
         "secret.mp4?by=itself": ("refused", "refused-address"),
         "long": ("refused", "too-large"), "plays.mp4": ("refused", "too-large"),
-        "page": ("refused", "robots"), "noai": ("refused", "opt-out"), "gone": ("failed", "http-4xx"),
+        "page": ("refused", "robots"), "noai": ("refused", "opt-out"),
+        "meta": ("refused", "opt-out"), "gone": ("failed", "http-4xx"),
         "two": ("refused", "not-media"),
         "text": ("refused", "not-media"), "broken.mp4": ("refused", "decode"), "large.mp4": ("refused", "too-large"),
     }  # fmt: skip
     assert answer["assets"]["stored"] == 2 and check_shards(study) == 2
     detail = study.database().read(lambda s: s.scalar(select(Asset.error_detail).where(Asset.url == web.url + "/long")))
     assert detail.startswith("plays 7200 s") and web.count("/private/page") == 0
+    assert web.count("/meta") > 0 and web.count("/meta.mp4") == 0, "a page's own word comes before its video"
+    rows = study.database().read(lambda s: s.scalars(select(Decision.evidence).where(Decision.kind == "opt-out")).all())
+    (said,) = [row for row in rows if row["signal"] == "meta robots"]
+    assert (said["said"], said["where"]) == ("noindex, NoImageAI", web.url + "/meta") and said["at"] > 0
 
 
 def test_a_hanging_medium_is_given_up_and_its_process_is_gone(tmp_path: Path, web: LocalWeb, class_file: Path) -> None:

@@ -148,3 +148,20 @@ def test_a_mislabelled_stream_of_noise_is_refused() -> None:
     data[start : start + 4000] = bytes(range(250)) * 16
     noise = bytes(data[:start]) + bytes(len(data) - start)
     assert error_of(noise) is ErrorClass.DECODE
+
+
+def test_a_video_that_tells_no_times_and_holds_no_frame_is_refused() -> None:
+    data = bytearray(video_bytes(3, codec="mpeg4", container="avi", options={"bf": "2"}))
+    start, stop = data.index(b"movi") + 4, data.rindex(b"idx1")
+    at = data.index(b"00dc", start, stop)
+    while at >= 0:
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        data[at + 8 : at + 8 + size] = bytes([0x55]) * size
+        at = data.find(b"00dc", at + 8 + size, stop)
+    assert error_of(bytes(data)) is ErrorClass.DECODE
+
+
+def test_few_frames_over_a_long_time_are_refused_and_a_slow_show_of_slides_is_not() -> None:
+    """Each ten seconds of it would become a sample."""
+    assert probe_video(video_bytes(5, times=[0, 9, 18, 27, 36])).duration == pytest.approx(36, abs=10)
+    assert error_of(video_bytes(5, times=[0, 3600, 7200, 10_800, 14_400])) is ErrorClass.BOMB

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -66,6 +66,34 @@ def fetched(web: LocalWeb, url: str, limits: BodyLimits = ROOMY, **settings: Any
         async with client(web.site, **settings) as asked:
             try:
                 return await fetch(asked, url, limits)
+            except ItemError as error:
+                return error
+
+    return asyncio.run(main())
+
+
+def answered(
+    words: bytes, *, for_ever: bytes = b"", pause_s: float = 0.0, limits: BodyLimits = ROOMY, **settings: Any
+) -> Body | ItemError:
+    """The body, or the ItemError, from a server that says these words to any request, then `for_ever` again and again
+    until the client leaves."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(words)
+            while for_ever:
+                writer.write(for_ever)
+                await writer.drain()
+                await asyncio.sleep(pause_s)
+        writer.close()
+
+    async def main() -> Body | ItemError:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        site = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, client(site, **settings) as asked:
+            try:
+                return await fetch(asked, f"http://{site}/", limits)
             except ItemError as error:
                 return error
 

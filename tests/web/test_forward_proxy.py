@@ -95,6 +95,15 @@ def test_private_addresses_are_refused(host: str) -> None:
     assert len(seen) == 1
 
 
+def test_the_port_of_another_protocol_is_refused() -> None:
+    resolver = FixedResolver(mail_example=[["192.0.43.8"]])
+
+    async def use(proxy: ForwardProxy, passage: Passage, speak: Speak) -> tuple[int, ErrorClass | None]:
+        return await asked("CONNECT mail.example:25 HTTP/1.1\r\n", passage, speak)
+
+    assert through(use, resolver=resolver) == (403, ErrorClass.REFUSED_ADDRESS) and resolver.looked_up == []
+
+
 def test_a_name_is_refused_by_what_it_resolves_to_at_that_very_time() -> None:
     """First a public address, then a private one: the second connection is not made."""
     resolver = FixedResolver(rebind_example=[["192.0.43.8"], ["127.0.0.99"]])

@@ -11,10 +11,9 @@ import os
 import resource
 import sys
 import tempfile
-import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,11 +22,15 @@ from omnisrc.crawl.ytdlp.failures import failure_in, failure_of
 from omnisrc.crawl.ytdlp.options import RUNTIMES, clean_environment, download_options, search_options, unwanted
 from omnisrc.crawl.ytdlp.requests import MEDIA, DownloadRequest, Reach, SearchRequest
 from omnisrc.errors import ItemError
-from omnisrc.media.wire import WireError, receive, send
+from omnisrc.media.answers import answer_requests
 from omnisrc.media.with_parent import die_with_parent
+from omnisrc.web.page_optout import MAX_CHARS, page_opt_out
 
 HEADS = ("x-robots-tag", "tdm-reservation", "tdm-policy", "content-usage")
 """Header fields by which an owner can say no: our side is told of them."""
+
+MOST = 100
+"""Heads and pages that are kept of one download."""
 
 NOWHERE = Path("/nonexistent")
 FORBIDDEN = ("os.exec", "os.posix_spawn", "os.spawn", "os.system", "os.fork", "os.forkpty", "pty.spawn")
@@ -59,21 +62,11 @@ def main(parent: int, largest_mb: int) -> None:
     die_with_parent(parent)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest_mb << 20, largest_mb << 20))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    requests, answers = os.dup(0), os.dup(1)
-    quiet = os.open(os.devnull, os.O_RDWR)
     os.environ.update(clean_environment(NOWHERE))
     way_out = WayOut()
     sys.addaudithook(way_out.audit)
     import_quietly()
-    send(answers, {"ready": True})
-    for standard in (0, 1, 2):
-        os.dup2(quiet, standard)
-    while True:
-        try:
-            request, _ = receive(requests)
-        except WireError:
-            return
-        send(answers, answer(request, way_out))
+    answer_requests(lambda request, _: (answer(request, way_out), []))
 
 
 def import_quietly() -> None:
@@ -85,19 +78,13 @@ def import_quietly() -> None:
 
 
 def answer(request: dict[str, Any], way_out: WayOut) -> dict[str, Any]:
-    """Run one task; what becomes of the item travels as `error`, a bug as `bug`."""
-    try:
-        params = request["params"]
-        reach = Reach(**params.pop("reach"))
-        way_out.port = urlsplit(reach.proxy).port or 0
-        if request["task"] == "search":
-            return {"meta": search(SearchRequest(reach, **params))}
-        return {"meta": download(DownloadRequest(reach, **{**params, "licenses": tuple(params["licenses"])}))}
-    except ItemError as error:
-        told = {"error": error.error.value, "detail": error.detail}
-        return {**told, "http_status": error.http_status, "retry_after": error.retry_after}
-    except Exception:
-        return {"bug": traceback.format_exc()}
+    """Run one task. Raises ItemError."""
+    params = request["params"]
+    reach = Reach(**params.pop("reach"))
+    way_out.port = urlsplit(reach.proxy).port or 0
+    if request["task"] == "search":
+        return {"meta": search(SearchRequest(reach, **params))}
+    return {"meta": download(DownloadRequest(reach, **params))}
 
 
 def search(request: SearchRequest) -> dict[str, Any]:
@@ -114,18 +101,23 @@ def download(request: DownloadRequest) -> dict[str, Any]:
     media = Path(request.folder, MEDIA)
     media.mkdir()
 
+    ears = Ears()
+
     def wanted(info: dict[str, Any], *, incomplete: bool = False) -> str | None:
+        if ears.page_refusal(request.agents):
+            return "its page keeps it from us"
         error = unwanted(info, request.max_duration, () if incomplete else request.licenses)
         refusals.extend([error] if error else [])
         return str(error) if error else None
 
-    ears = Ears()
     options = {**download_options(request), "match_filter": wanted}
     with open_ytdlp(options, ears) as ytdlp:
         info = ytdlp.extract_info(request.url, download=True) or {}
     if info.get("_type") in ("playlist", "multi_video"):
         entries = [entry for entry in info.get("entries") or [] if entry]
         info = entries[0] if entries else info
+    if refused := ears.page_refusal(request.agents):
+        return {"refused": refused}
     if refusals:
         raise refusals[0]
     if not any(media.iterdir()):
@@ -135,11 +127,12 @@ def download(request: DownloadRequest) -> dict[str, Any]:
 
 
 class Ears:
-    """yt-dlp's logger, and the heads of answers that bear an owner's wish."""
+    """yt-dlp's logger; the heads of answers that bear an owner's wish; the beginnings of the pages that were read."""
 
     def __init__(self) -> None:
         self.last = ""
         self.heads: list[dict[str, Any]] = []
+        self.pages: list[tuple[str, bytearray]] = []
 
     def debug(self, message: str) -> None:
         if "Aborting" in message:  # why a download was not begun: no exception tells it
@@ -149,8 +142,30 @@ class Ears:
 
     def hear(self, response: Any) -> None:
         fields = [[name, value] for name, value in response.headers.items() if name.lower() in HEADS]
-        if fields and len(self.heads) < 100:
+        if fields and len(self.heads) < MOST:
             self.heads.append({"url": response.url, "status": response.status, "headers": fields})
+        if "html" in (response.headers.get("Content-Type") or "").lower() and len(self.pages) < MOST:
+            self._listen(response)
+
+    def _listen(self, response: Any) -> None:
+        """Keeps what is read of a page: as it is read, so that nothing more is asked of its server."""
+        read, text = response.read, bytearray()
+        self.pages.append((response.url, text))
+
+        def heard(*amount: int | None) -> Any:
+            data = read(*amount)
+            text.extend(data[: MAX_CHARS - len(text)])
+            return data
+
+        response.read = heard
+
+    def page_refusal(self, agents: Collection[str]) -> dict[str, str] | None:
+        """What the metas of a page say against its use by one of `agents`, and where."""
+        for url, text in self.pages:
+            found = page_opt_out(text.decode(errors="replace"), agents)
+            if found is not None:
+                return {"where": url, **asdict(found)}
+        return None
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -21,12 +22,14 @@ from omnisrc.crawl.settings import CrawlSettings, YtdlpSettings
 from omnisrc.crawl.ytdlp.process import DownloadProcess
 from omnisrc.crawl.ytdlp.requests import MEDIA, DownloadRequest, Reach, SearchRequest
 from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.media.answers import meta_of
 from omnisrc.media.wire import WireError, WireTimeout
 from omnisrc.web.addresses import AllowedHosts
-from omnisrc.web.client import OwnersWishes
+from omnisrc.web.client import AGENT, OwnersWishes
 from omnisrc.web.download import Body, BodyLimits, read_file
 from omnisrc.web.forward_proxy import ForwardProxy, Passage
 from omnisrc.web.hosts import Gate
+from omnisrc.web.refusal import Refusal
 from omnisrc.web.urls import WebUrl, parse_url
 
 PAGES_BYTES = 32 * 2**20
@@ -123,9 +126,10 @@ class Downloader:
             async with self._way_out(limits.max_bytes + PAGES_BYTES, page.site) as (passage, reach):
                 request = DownloadRequest(
                     reach, str(page), place, limits.max_bytes, settings.max_height, settings.max_duration,
-                    settings.licenses,
+                    settings.licenses, (AGENT, *self._crawl.optout_agents),
                 )  # fmt: skip
                 answer = await self._ask("download", request, passage, self._crawl.video_deadline_s)
+            heed_page(answer.get("refused"))
             heed_heads(answer.get("heads"), wishes)
             body = await asyncio.to_thread(read_file, only_file(Path(place, MEDIA)), limits)
         body.longest_s = settings.max_duration
@@ -185,20 +189,6 @@ class Downloader:
             raise ItemError(ErrorClass.WORKER_LOST, f"the downloader died ({died.name if died else error})") from error
 
 
-def meta_of(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """What a process answered. Raises the ItemError that it told; RuntimeError for a bug of its own."""
-    if "bug" in answer:
-        raise RuntimeError(f"a downloader process: {answer['bug']}")
-    if "error" in answer:
-        raise ItemError(
-            ErrorClass(answer["error"]),
-            str(answer.get("detail") or ""),
-            http_status=answer.get("http_status"),
-            retry_after=answer.get("retry_after"),
-        )
-    return dict(answer["meta"])
-
-
 def only_file(folder: Path) -> Path:
     """The one regular file in a folder that another program has filled. Raises ItemError(NOT_MEDIA)."""
     found = [path for path in folder.iterdir() if path.is_file() and not path.is_symlink()] if folder.is_dir() else []
@@ -216,6 +206,14 @@ def heed_heads(heads: object, wishes: OwnersWishes) -> None:
         except ItemError:
             continue
         wishes.heed(target, int(head["status"]), fields)
+
+
+def heed_page(said: object) -> None:
+    """Raises Refusal(OPT_OUT) where the process found that a page's metas keep its video from us."""
+    if isinstance(said, dict):
+        words = {name: str(said.get(name, "")) for name in ("signal", "directive", "said", "where")}
+        directive = words.pop("directive")
+        raise Refusal(ErrorClass.OPT_OUT, f"{words['signal']}: {directive}", {**words, "at": time.time()})
 
 
 def _told(said: object) -> Told:

@@ -5,7 +5,7 @@ Written against the parameters that `yt_dlp.YoutubeDL` documents; the embedded l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def download_options(request: DownloadRequest) -> dict[str, Any]:
     }
 
 
-def unwanted(info: Mapping[str, Any], max_duration: float, licenses: tuple[str, ...]) -> ItemError | None:
+def unwanted(info: Mapping[str, Any], max_duration: float, licenses: Sequence[str]) -> ItemError | None:
     """Why a video is not wanted, by what its page tells; None where it tells nothing against it."""
     if info.get("is_live") or info.get("live_status") in LIVE:
         return ItemError(ErrorClass.NOT_MEDIA, "a live broadcast")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MEDIA = "media"
@@ -29,7 +30,10 @@ class SearchRequest:
 
 @dataclass(frozen=True)
 class DownloadRequest:
-    """The video of one page into `folder`, within limits. `licenses` are words one of which its licence must have."""
+    """The video of one page into `folder`, within limits. `licenses` are words one of which its licence must have.
+
+    `agents` are the names by which a page may tell us not to take it.
+    """
 
     reach: Reach
     url: str
@@ -37,4 +41,5 @@ class DownloadRequest:
     max_bytes: int
     max_height: int
     max_duration: float
-    licenses: tuple[str, ...]
+    licenses: Sequence[str]
+    agents: Sequence[str]

@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
 from omnisrc.crawl.providers.provider import MediaWish, Page, Question
 from omnisrc.crawl.providers.registry import open_provider
 from omnisrc.crawl.settings import ProviderSettings
+from omnisrc.errors import ItemError
 from omnisrc.web.addresses import AllowedHosts
 from omnisrc.web.client import Client
 from omnisrc.web.hosts import HostGate, Pace
@@ -25,6 +28,13 @@ def with_provider(name: str, settings: ProviderSettings, sites: list[str], use: 
             return await use(open_provider(name, settings, MediaWish(), client))
 
     return asyncio.run(main())
+
+
+def failure_of(ask: Callable[[], object]) -> ItemError:
+    """The ItemError that asking raises."""
+    with pytest.raises(ItemError) as caught:
+        ask()
+    return caught.value
 
 
 def walk(find: Callable[[str, int], Page], limits: list[int]) -> tuple[list[Page], list[str]]:

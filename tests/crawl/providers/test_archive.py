@@ -15,6 +15,7 @@ from omnisrc.web.hosts import HostGate, Pace
 from tests.crawl.fake_archive import BY, FakeArchive, Item, file
 from tests.crawl.fake_commons import status
 from tests.crawl.fake_openverse import said
+from tests.crawl.providers.asking import failure_of
 from tests.local_web import LocalWeb
 
 VIDEOS = Question("brush hair", "video", "brush hair")
@@ -57,9 +58,7 @@ def films(*numbers: int) -> list[str]:
 
 
 def failure(archive: FakeArchive) -> ItemError:
-    with pytest.raises(ItemError) as caught:
-        find(archive)
-    return caught.value
+    return failure_of(lambda: find(archive))
 
 
 def test_an_item_becomes_a_candidate_with_all_that_is_said_of_it(archive: FakeArchive) -> None:

@@ -16,6 +16,7 @@ from omnisrc.web.addresses import AllowedHosts
 from omnisrc.web.client import Client
 from omnisrc.web.hosts import HostGate, Pace
 from tests.crawl.fake_commons import API, FakeCommons, File, error, status
+from tests.crawl.providers.asking import failure_of
 from tests.local_web import LocalWeb
 
 IMAGES = Question("brush hair", "image", "brush hair")
@@ -37,9 +38,7 @@ def find(commons: FakeCommons, question: Question = IMAGES, cursor: str = "", li
 
 
 def failure(commons: FakeCommons) -> ItemError:
-    with pytest.raises(ItemError) as caught:
-        find(commons)
-    return caught.value
+    return failure_of(lambda: find(commons))
 
 
 def photo(number: int, **given: object) -> File:

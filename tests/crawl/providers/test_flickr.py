@@ -10,7 +10,7 @@ from omnisrc.crawl.settings import FlickrSettings, ProviderSettings
 from omnisrc.errors import ErrorClass, ItemError, UserError
 from tests.crawl.fake_commons import status
 from tests.crawl.fake_flickr import KEY, FakeFlickr, Photo, fail
-from tests.crawl.providers.asking import IMAGES, VIDEOS, walk, with_provider
+from tests.crawl.providers.asking import IMAGES, VIDEOS, failure_of, walk, with_provider
 from tests.local_web import LocalWeb
 
 
@@ -30,9 +30,7 @@ def find(flickr: FakeFlickr, question: Question = IMAGES, cursor: str = "", limi
 
 
 def failure(flickr: FakeFlickr) -> ItemError:
-    with pytest.raises(ItemError) as caught:
-        find(flickr)
-    return caught.value
+    return failure_of(lambda: find(flickr))
 
 
 def test_a_photo_becomes_a_candidate_near_the_size_that_is_kept(flickr: FakeFlickr) -> None:

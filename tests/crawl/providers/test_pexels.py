@@ -11,7 +11,7 @@ from omnisrc.crawl.settings import PexelsSettings, ProviderSettings
 from omnisrc.errors import ErrorClass, ItemError, UserError
 from tests.crawl.fake_commons import status
 from tests.crawl.fake_pexels import BASE, KEY, FakePexels
-from tests.crawl.providers.asking import IMAGES, VIDEOS, walk, with_provider
+from tests.crawl.providers.asking import IMAGES, VIDEOS, failure_of, walk, with_provider
 from tests.local_web import LocalWeb
 
 PERMISSION = "Pexels, letter of 2026-03-04"
@@ -33,9 +33,7 @@ def find(pexels: FakePexels, question: Question = IMAGES, cursor: str = "", limi
 
 
 def failure(pexels: FakePexels) -> ItemError:
-    with pytest.raises(ItemError) as caught:
-        find(pexels)
-    return caught.value
+    return failure_of(lambda: find(pexels))
 
 
 def test_without_a_permission_nobody_is_asked(pexels: FakePexels) -> None:

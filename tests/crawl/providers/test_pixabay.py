@@ -9,7 +9,7 @@ from omnisrc.crawl.providers.provider import Page, Question
 from omnisrc.crawl.settings import PixabaySettings, ProviderSettings
 from omnisrc.errors import ErrorClass, ItemError, UserError
 from tests.crawl.fake_pixabay import KEY, FakePixabay, plain
-from tests.crawl.providers.asking import IMAGES, VIDEOS, walk, with_provider
+from tests.crawl.providers.asking import IMAGES, VIDEOS, failure_of, walk, with_provider
 from tests.local_web import LocalWeb
 
 PERMISSION = "Pixabay, letter of 2026-03-04"
@@ -31,9 +31,7 @@ def find(pixabay: FakePixabay, question: Question = IMAGES, cursor: str = "", li
 
 
 def failure(pixabay: FakePixabay) -> ItemError:
-    with pytest.raises(ItemError) as caught:
-        find(pixabay)
-    return caught.value
+    return failure_of(lambda: find(pixabay))
 
 
 def test_without_a_permission_nobody_is_asked(pixabay: FakePixabay) -> None:

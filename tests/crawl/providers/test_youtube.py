@@ -13,7 +13,7 @@ from omnisrc.crawl.settings import ProviderSettings, YoutubeSettings
 from omnisrc.errors import ErrorClass, ItemError
 from tests.crawl.fake_commons import status
 from tests.crawl.fake_youtube import KEY, Clip, FakeYoutube, error
-from tests.crawl.providers.asking import VIDEOS, walk, with_provider
+from tests.crawl.providers.asking import VIDEOS, failure_of, walk, with_provider
 from tests.local_web import LocalWeb
 
 
@@ -33,9 +33,7 @@ def find(youtube: FakeYoutube, cursor: str = "", limit: int = 50, **given: Any) 
 
 
 def failure(youtube: FakeYoutube) -> ItemError:
-    with pytest.raises(ItemError) as caught:
-        find(youtube)
-    return caught.value
+    return failure_of(lambda: find(youtube))
 
 
 def test_a_video_becomes_a_candidate_with_its_watch_page(youtube: FakeYoutube) -> None:
