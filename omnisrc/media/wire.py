@@ -20,6 +20,7 @@ import numpy.typing as npt
 Buffer = bytes | npt.NDArray[Any]
 
 MAX_HEADER = 16 << 20
+AHEAD_BYTES = 1 << 16
 DTYPES = frozenset({"uint8", "int32", "int64", "float32", "float64"})
 
 
@@ -34,26 +35,24 @@ class WireTimeout(Exception):
 def send(handle: int, header: Mapping[str, Any], buffers: Sequence[Buffer] = (), deadline: float | None = None) -> None:
     """Write one message. With a `deadline` (of `time.monotonic`) the handle must be non-blocking."""
     text = json.dumps({**header, "buffers": [_describe(buffer) for buffer in buffers]}).encode()
-    _write(handle, len(text).to_bytes(4, "big") + text, deadline)
-    for buffer in buffers:
-        raw = buffer if isinstance(buffer, bytes) else np.ascontiguousarray(buffer).reshape(-1).view(np.uint8).data
-        _write(handle, raw, deadline)
+    _write(handle, [len(text).to_bytes(4, "big") + text, *map(_raw, buffers)], deadline)
 
 
 def receive(
     handle: int, deadline: float | None = None, max_bytes: int | None = None
 ) -> tuple[dict[str, Any], list[Buffer]]:
     """Read one message. `WireError` when the other end is gone or breaks the protocol (more than `max_bytes`)."""
-    length = int.from_bytes(_read(handle, 4, deadline), "big")
+    incoming = _Incoming(handle, deadline)
+    length = int.from_bytes(incoming.take(4), "big")
     if length > MAX_HEADER:
         raise WireError(f"header of {length} bytes")
     try:
-        header = json.loads(_read(handle, length, deadline))
+        header = json.loads(incoming.take(length))
         descriptions = header.pop("buffers")
         total = sum(int(d["length"]) for d in descriptions)
         if max_bytes is not None and total > max_bytes:
             raise WireError(f"{total} bytes of buffers")
-        return header, [_rebuild(d, _read(handle, int(d["length"]), deadline)) for d in descriptions]
+        return header, [_rebuild(d, incoming.take(int(d["length"]))) for d in descriptions]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WireError(f"not a message: {error}") from error
 
@@ -72,28 +71,50 @@ def _rebuild(description: Mapping[str, Any], data: bytearray) -> Buffer:
     return np.frombuffer(data, description["dtype"]).reshape(description["shape"])
 
 
-def _read(handle: int, length: int, deadline: float | None) -> bytearray:
-    data = bytearray(length)
-    view, at = memoryview(data), 0
-    while at < length:
-        if deadline is not None:
-            _wait(handle, select.POLLIN, deadline)
-        got = os.readv(handle, [view[at:]])
-        if got == 0:
-            raise WireError("the other end is gone")
-        at += got
-    return data
+def _raw(buffer: Buffer) -> bytes | memoryview:
+    return buffer if isinstance(buffer, bytes) else np.ascontiguousarray(buffer).reshape(-1).view(np.uint8).data
 
 
-def _write(handle: int, data: bytes | memoryview, deadline: float | None) -> None:
-    view, at = memoryview(data), 0
-    while at < len(view):
+class _Incoming:
+    """Reads parts of one message. A read takes more than it was asked for where more is there: a message has many
+    parts, and each system call lets another thread have the interpreter. No other message can be behind this one."""
+
+    def __init__(self, handle: int, deadline: float | None) -> None:
+        self._handle, self._deadline = handle, deadline
+        self._ahead = bytearray(AHEAD_BYTES)
+        self._start = self._stop = 0
+
+    def take(self, length: int) -> bytearray:
+        data = bytearray(length)
+        view = memoryview(data)
+        at = min(length, self._stop - self._start)
+        view[:at] = memoryview(self._ahead)[self._start : self._start + at]
+        self._start += at
+        while at < length:
+            if self._deadline is not None:
+                _wait(self._handle, select.POLLIN, self._deadline)
+            got = os.readv(self._handle, [view[at:], self._ahead])
+            if got == 0:
+                raise WireError("the other end is gone")
+            self._start, self._stop = 0, max(0, at + got - length)
+            at = min(length, at + got)
+        return data
+
+
+def _write(handle: int, parts: list[bytes | memoryview], deadline: float | None) -> None:
+    left = [memoryview(part) for part in parts if len(part)]
+    while left:
         try:
-            at += os.write(handle, view[at:])
+            done = os.writev(handle, left)
         except BlockingIOError:
             _wait(handle, select.POLLOUT, deadline)
+            continue
         except BrokenPipeError as error:
             raise WireError("the other end is gone") from error
+        while left and done >= len(left[0]):
+            done -= len(left.pop(0))
+        if done:
+            left[0] = left[0][done:]
 
 
 def _wait(handle: int, event: int, deadline: float | None) -> None:
