@@ -30,7 +30,12 @@ def finish(workspace: Path, *arguments: str) -> None:
     """Runs a command to its end."""
     process = start(workspace, *arguments)
     code = process.wait(LIMIT_S)
-    assert code == 0, (workspace.parent / f"{workspace.name}.log").read_text()[-4000:]
+    assert code == 0, log_of(workspace)
+
+
+def log_of(workspace: Path) -> str:
+    """The end of what the commands on a workspace have printed."""
+    return (workspace.parent / f"{workspace.name}.log").read_text()[-4000:]
 
 
 def descendants(pid: int) -> list[int]:
@@ -86,7 +91,7 @@ def run_with_kills(workspace: Path, kills: int, rng: random.Random, span: tuple[
                     break
         if process.returncode == 0:
             return hit
-        assert process.returncode == -signal.SIGKILL, (workspace.parent / f"{workspace.name}.log").read_text()[-4000:]
+        assert process.returncode == -signal.SIGKILL, log_of(workspace)
 
 
 def rows(workspace: Path, what: str) -> list[dict[str, Any]]:
@@ -124,8 +129,9 @@ def keys(shard: Path) -> list[str]:
     return found
 
 
-def doctor(workspace: Path) -> dict[str, Any]:
+def doctor(workspace: Path, *sets: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "omnisrc", "doctor", "--deep", "--json", "--workspace", str(workspace)]
+    command += [part for setting in sets for part in ("--set", setting)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)

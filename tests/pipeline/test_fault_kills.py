@@ -1,0 +1,101 @@
+"""SIGKILL of workers, guards and the command itself, at random moments of a crawl: nothing is lost, nothing is twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.local_web import LocalWeb
+from tests.pipeline import accounts, killing
+from tests.pipeline.listed_web import ListedWeb
+
+
+def processes(command: subprocess.Popen[bytes]) -> dict[str, list[int]]:
+    """What runs of a crawl: the command itself, its workers, and their guards."""
+    found: dict[str, list[int]] = {"command": [command.pid], "worker": [], "guard": []}
+    for pid in killing.descendants(command.pid):
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"omnisrc.engine.worker" in line:
+            found["worker"].append(pid)
+        elif b"omnisrc.media.guard_child" in line:
+            found["guard"].append(pid)
+    return found
+
+
+def wait_for_guards(command: subprocess.Popen[bytes]) -> bool:
+    """Whether the crawl has come to decoding; false where it ended before."""
+    while command.poll() is None:
+        if processes(command)["guard"]:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def crawl_under_kills(
+    workspace: Path, command: Sequence[str], kills: int, rng: random.Random, span: tuple[float, float], limit_s: float
+) -> Counter[str]:
+    """Runs the crawl to its end, starting it again whenever it was killed itself; what was killed how often."""
+    hit: Counter[str] = Counter()
+    until = time.monotonic() + limit_s
+    while True:
+        process = killing.start(workspace, *command)
+        while process.poll() is None:
+            assert time.monotonic() < until, "it does not come to an end"
+            kind = rng.choice(("command", "worker", "guard"))
+            if hit.total() >= kills or not wait_for_guards(process):
+                process.wait(limit_s)
+                break
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(rng.uniform(*span))
+            if pids := processes(process)[kind] if process.poll() is None else []:
+                os.kill(rng.choice(pids), signal.SIGKILL)
+                hit[kind] += 1
+                if kind == "command":
+                    process.wait()
+        if process.returncode == 0:
+            return hit
+        assert process.returncode == -signal.SIGKILL, killing.log_of(workspace)
+
+
+def crawl_and_count(tmp_path: Path, items: int, kills: int, rate: float, seed: int, limit_s: float, *sets: str) -> None:
+    with LocalWeb() as web:
+        listed = ListedWeb(tmp_path / "lists", web)
+        listed.pictures(items)
+        listed.mishaps()
+        command = listed.command(f"crawl.host_rate={rate}", "engine.io_workers=2", *sets)
+        began, workspace = time.monotonic(), tmp_path / "study"
+        hit = crawl_under_kills(workspace, command, kills, random.Random(seed), (0.0, 1.5), limit_s)
+        took = time.monotonic() - began
+    assert hit.total() == kills, "the crawl was over before it was killed often enough"
+    database = [setting for setting in sets if setting.startswith("database.")]
+    killing.doctor(workspace, *database)
+    books = accounts.balance(workspace, listed.expected, database)
+    print(f"{len(listed.expected)} assets, {dict(hit)} killed, {took:.0f} s, {books}")
+
+
+def test_a_crawl_whose_processes_are_killed_loses_nothing(tmp_path: Path) -> None:
+    crawl_and_count(tmp_path, items=400, kills=8, rate=50.0, seed=3, limit_s=150.0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_fifty_kills_over_three_thousand_items_lose_nothing(tmp_path: Path) -> None:
+    crawl_and_count(tmp_path, items=3000, kills=50, rate=40.0, seed=5, limit_s=1400.0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_kills_lose_nothing_on_postgresql_either(tmp_path: Path, postgresql_url: str) -> None:
+    crawl_and_count(tmp_path, 300, 6, 40.0, 7, 300.0, f"database.url={postgresql_url}")
