@@ -15,7 +15,7 @@ from rich.console import Console
 
 from db import schema
 from omnisrc import resources
-from omnisrc.errors import UserError
+from omnisrc.errors import UserError, WorldError
 from omnisrc.study import Study
 
 Workspace = Annotated[
@@ -34,6 +34,14 @@ Sets = Annotated[
         "--set", metavar="A.B=VALUE", help="A setting for this command, in YAML; repeatable.", show_default=False
     ),
 ]
+
+
+class Failed(WorldError):
+    """The world's failure, with what the command has found out: one JSON object holds both."""
+
+    def __init__(self, sentence: str, answer: dict[str, Any]) -> None:
+        super().__init__(sentence)
+        self.answer = answer
 
 
 @dataclass
