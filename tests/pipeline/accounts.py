@@ -1,4 +1,4 @@
-"""The books of a crawl: every asset accounted for exactly once, every shard verified, nothing held, nothing lying about."""
+"""The books of a crawl: every asset accounted for exactly once, every shard verified, nothing held or left about."""
 
 from __future__ import annotations
 
