@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from db import clock
 from db.models import Asset, HostSlot, Job
 from db.session import Database, epoch
 
@@ -208,9 +207,8 @@ def reap(database: Database, dead: Callable[[str], bool] = lambda owner: False) 
     """Returns what is held under leases that ended, or whose owner is known to be dead; the number of jobs returned.
 
     The journalled item, or an asset that was alone in its job, gets a strike; a job that loses workers again and
-    again without a journalled item is given up after `MAX_LOSSES`. Looks after the database's clock as well.
+    again without a journalled item is given up after `MAX_LOSSES`.
     """
-    clock.watch(database)
     held = database.read(lambda session: session.execute(_leased()).all())
     lost = [row.id for row in held if row.over or dead(row.lease_owner or "")]
     if not lost:

@@ -39,7 +39,7 @@ def balance(workspace: Path, expected: Mapping[str, str], sets: Sequence[str] = 
         assert {job.state for job in jobs} <= {"done", "failed"}
         assert all(job.error in JOB_ERRORS for job in jobs if job.state == "failed")
         found = take_inventory(study, deep=True)
-        assert (found.litter, found.damage) == ([], [])
+        assert (found.litter, found.damage) == ([], []), found
     finally:
         study.database().dispose()
     return {
@@ -64,7 +64,7 @@ def _every_url_has_its_end(assets: Sequence[Asset], expected: Mapping[str, str])
         right = asset.state in ("refused", "failed") and asset.error == end if end in kinds else asset.state in STORED
         if not right:
             wrong.append((asset.url, asset.state, asset.error, asset.error_detail, asset.attempts, end))
-    assert wrong == []
+    assert wrong == [], wrong[:10]
 
 
 def _equal_bytes_are_stored_once(assets: Sequence[Asset], blobs: Sequence[Blob], served: set[str]) -> None:

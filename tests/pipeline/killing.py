@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,17 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 240.0
 
 
-def start(workspace: Path, *arguments: str) -> subprocess.Popen[bytes]:
+def start(workspace: Path, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "omnisrc", *arguments, "--workspace", str(workspace)]
     log = (workspace.parent / f"{workspace.name}.log").open("ab")
-    return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+    return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True, env=env)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Sees that nothing of a command is left running."""
+    for pid in [*descendants(process.pid), process.pid] if process.poll() is None else []:
+        _kill(pid)
+    process.wait()
 
 
 def finish(workspace: Path, *arguments: str) -> None:
