@@ -60,6 +60,21 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def processes(command: subprocess.Popen[bytes]) -> dict[str, list[int]]:
+    """What runs of a crawl: the command itself, its workers, and their guards."""
+    found: dict[str, list[int]] = {"command": [command.pid], "worker": [], "guard": []}
+    for pid in descendants(command.pid):
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"omnisrc.engine.worker" in line:
+            found["worker"].append(pid)
+        elif b"omnisrc.media.guard_child" in line:
+            found["guard"].append(pid)
+    return found
+
+
 def kill(process: subprocess.Popen[bytes], rng: random.Random) -> str:
     """SIGKILLs the engine with all its children, or one child."""
     children = descendants(process.pid)

@@ -19,25 +19,10 @@ from tests.pipeline import accounts, killing
 from tests.pipeline.listed_web import ListedWeb
 
 
-def processes(command: subprocess.Popen[bytes]) -> dict[str, list[int]]:
-    """What runs of a crawl: the command itself, its workers, and their guards."""
-    found: dict[str, list[int]] = {"command": [command.pid], "worker": [], "guard": []}
-    for pid in killing.descendants(command.pid):
-        try:
-            line = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if b"omnisrc.engine.worker" in line:
-            found["worker"].append(pid)
-        elif b"omnisrc.media.guard_child" in line:
-            found["guard"].append(pid)
-    return found
-
-
 def wait_for_guards(command: subprocess.Popen[bytes]) -> bool:
     """Whether the crawl has come to decoding; false where it ended before."""
     while command.poll() is None:
-        if processes(command)["guard"]:
+        if killing.processes(command)["guard"]:
             return True
         time.sleep(0.02)
     return False
@@ -59,7 +44,7 @@ def crawl_under_kills(
                 break
             with suppress(subprocess.TimeoutExpired):
                 process.wait(rng.uniform(*span))
-            if pids := processes(process)[kind] if process.poll() is None else []:
+            if pids := killing.processes(process)[kind] if process.poll() is None else []:
                 os.kill(rng.choice(pids), signal.SIGKILL)
                 hit[kind] += 1
                 if kind == "command":
