@@ -102,13 +102,17 @@ def run(arguments: list[str]) -> int:
     except (WorldError, DatabaseError, ItemError) as error:
         return _end(arguments, str(error), 1)
     except DBAPIError as error:
-        return _end(arguments, f"The database failed: {str(error.orig).strip()}.", 1)
+        return _end(arguments, f"The database failed: {_plainly(error)}; mend that and run the same command again.", 1)
     except OSError as error:
         if error.errno is None:
             raise
         return _end(arguments, f"{error.filename or 'A file'}: {error.strerror}.", 1)
     except typer.Exit as error:
         return error.exit_code
+
+
+def _plainly(error: DBAPIError) -> str:
+    return str(error.orig).strip().rstrip(".")
 
 
 def _sentence(error: Any) -> str:

@@ -88,8 +88,8 @@ def open_database(study: Study, *, create: bool) -> None:
         UserError: there are none (and `create` is false), or they are older than this program.
         SchemaError: they are newer, or half-migrated.
     """
-    missing = study.database_url.startswith("sqlite:///") and not (study.root / "catalog.db").exists()
-    if missing and "catalog.db" in study.database_url and not create:
+    own = study.root / "catalog.db"
+    if study.database_url == f"sqlite:///{own}" and not own.exists() and not create:
         raise UserError(
             f"There is no study in {study.root}; begin one with `omnisrc crawl --classes NAME` or `omnisrc init`,"
             " or name it with --workspace."
