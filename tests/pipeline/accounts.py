@@ -77,7 +77,7 @@ def _equal_bytes_are_stored_once(assets: Sequence[Asset], blobs: Sequence[Blob],
 
 
 def _every_blob_is_one_member(study: Study, blobs: Sequence[Blob], shards: Sequence[Shard]) -> None:
-    path_of = {shard.id: study.root / shard.path for shard in shards}
+    path_of = {shard.id: study.root / shard.path for shard in shards if shard.kind == "landing"}
     members = Counter(
         (shard_id, m.key, m.offset, m.length) for shard_id in path_of for m in read_index(path_of[shard_id])
     )
