@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo realweb test lint bench wheel clean
+.PHONY: help setup demo realweb test test-faults lint bench wheel clean
 
 help:
 	@echo "make demo      the main job in small, offline: crawl, filter, train, report"
 	@echo "make test      the tests"
+	@echo "make test-faults  the faults that a crawl survives, at full length (about 15 minutes)"
 	@echo "make realweb   the same commands on real media (needs OMNISRC_REALWEB=folder)"
 	@echo "make bench     side-by-side benchmarks; writes bench/RESULTS.md"
 	@echo "make lint      ruff and mypy"
@@ -32,6 +33,9 @@ realweb: $(STAMP)
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --max-worker-restart 2
+
+test-faults: $(STAMP)
+	OMNISRC_SLOW=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -o faulthandler_timeout=1500 tests/pipeline
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -37,8 +37,10 @@ def end(process: subprocess.Popen[bytes]) -> None:
 def finish(workspace: Path, *arguments: str) -> None:
     """Runs a command to its end."""
     process = start(workspace, *arguments)
-    code = process.wait(LIMIT_S)
-    assert code == 0, log_of(workspace)
+    try:
+        assert process.wait(LIMIT_S) == 0, log_of(workspace)
+    finally:
+        end(process)
 
 
 def log_of(workspace: Path) -> str:

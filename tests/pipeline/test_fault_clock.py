@@ -39,7 +39,10 @@ def wait_for(holds: Callable[[], bool], process: subprocess.Popen[bytes]) -> Non
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("jumps", [(-HOUR,), (HOUR, 0)], ids=["backward", "forward and back again"])
+@pytest.mark.parametrize(
+    "jumps",
+    [pytest.param((-HOUR,), id="backward"), pytest.param((HOUR, 0), id="forward and back", marks=pytest.mark.slow)],
+)
 def test_a_clock_that_jumps_by_an_hour_neither_loses_work_nor_stalls_it(
     shim: Path, tmp_path: Path, jumps: tuple[int, ...]
 ) -> None:

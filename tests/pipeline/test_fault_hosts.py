@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -45,40 +47,40 @@ class BusyHost:
         return [after - before for (before, status), (after, _) in pairs if status == 429]
 
 
-def crawl_with_a_busy_host(tmp_path: Path, busy_s: float, told: str | None, items: int) -> BusyHost:
-    with LocalWeb() as steady, LocalWeb() as busy:
-        listed = ListedWeb(tmp_path / "lists", steady, busy)
+def crawl_with_busy_hosts(tmp_path: Path, busy_s: float, tells: Sequence[str | None], items: int) -> list[BusyHost]:
+    """One host that answers, and a busy one for each Retry-After (None: without)."""
+    with ExitStack() as stack:
+        steady, *webs = (stack.enter_context(LocalWeb()) for _ in range(1 + len(tells)))
+        listed = ListedWeb(tmp_path / "lists", steady, *webs)
         listed.pictures(120)
-        host = BusyHost(steady, 120, busy_s, told)
-        for seed in range(items):
-            body = small_picture(5000 + seed)
-            url = listed.add(f"/busy-{seed}.jpg", body, web=1)
+        hosts = [BusyHost(steady, 120, busy_s, told) for told in tells]
+        for number, (web, host) in enumerate(zip(webs, hosts, strict=True), 1):
+            for seed in range(items):
+                body = small_picture(5000 * number + seed)
+                url = listed.add(f"/busy-{seed}.jpg", body, web=number)
 
-            async def answer(request: http.Request, body: bytes = body) -> http.StreamResponse:
-                return host.serve(body)
+                async def answer(request: http.Request, host: BusyHost = host, body: bytes = body) -> http.Response:
+                    return host.serve(body)
 
-            busy.routes[url.removeprefix(busy.url)] = answer
-        one = f"crawl.hosts={{'{busy.site}': {{'concurrency': 1}}}}"
-        killing.finish(tmp_path / "study", *listed.command(one, "crawl.drain_s=20"))
+                web.routes[url.removeprefix(web.url)] = answer
+        one = ", ".join(f"'{web.site}': {{'concurrency': 1}}" for web in webs)
+        killing.finish(tmp_path / "study", *listed.command(f"crawl.hosts={{{one}}}", "crawl.drain_s=20"))
     accounts.balance(tmp_path / "study", listed.expected)
-    assert {status for _, status in host.seen} == {429, 200}
-    return host
+    assert all({status for _, status in host.seen} == {429, 200} for host in hosts)
+    return hosts
 
 
-@pytest.mark.parametrize("told", [None, "2"], ids=["no Retry-After", "Retry-After"])
-def test_a_host_that_is_busy_for_a_while_costs_no_asset_and_holds_up_no_other_host(
-    tmp_path: Path, told: str | None
-) -> None:
-    """The busy host gives nothing before the other one is done, so waiting for it would never end."""
-    waits = crawl_with_a_busy_host(tmp_path, 5.0, told, items=5).waits()
-    assert all(wait >= 2.0 - EXACT_S for wait in waits)
-    assert max(waits) >= 4.0 - EXACT_S, "it is asked as often as in the beginning"
+def test_hosts_that_are_busy_for_a_while_cost_no_asset_and_hold_up_no_other_host(tmp_path: Path) -> None:
+    """The busy hosts give nothing before the other one is done, so waiting for them would never end."""
+    for host in crawl_with_busy_hosts(tmp_path, 5.0, (None, "2"), items=5):
+        assert all(wait >= 2.0 - EXACT_S for wait in host.waits())
+        assert max(host.waits()) >= 4.0 - EXACT_S, "it is asked as often as in the beginning"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_a_host_that_is_busy_for_a_minute_and_calls_for_short_pauses_costs_no_asset(tmp_path: Path) -> None:
-    crawl_with_a_busy_host(tmp_path, 60.0, "1", items=2)
+def test_a_host_that_is_busy_for_a_minute_and_asks_for_short_pauses_costs_no_asset(tmp_path: Path) -> None:
+    crawl_with_busy_hosts(tmp_path, 60.0, (None, "1"), items=2)
 
 
 DEADLY = """
@@ -150,5 +152,6 @@ def crawl_with_a_killer(tmp_path: Path, neighbours: int) -> dict[str, int]:
     return {found: count for found, count in strikes}
 
 
+@pytest.mark.slow
 def test_what_kills_the_worker_that_fetches_it_is_set_aside_after_three_strikes_alone(tmp_path: Path) -> None:
     assert set(crawl_with_a_killer(tmp_path, neighbours=20).values()) == {3}

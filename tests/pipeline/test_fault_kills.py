@@ -36,22 +36,23 @@ def crawl_under_kills(
     until = time.monotonic() + limit_s
     while True:
         process = killing.start(workspace, *command)
-        while process.poll() is None:
-            assert time.monotonic() < until, "it does not come to an end"
-            kind = rng.choice(("command", "worker", "guard"))
-            if hit.total() >= kills or not wait_for_guards(process):
-                process.wait(limit_s)
-                break
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(rng.uniform(*span))
-            if pids := killing.processes(process)[kind] if process.poll() is None else []:
-                os.kill(rng.choice(pids), signal.SIGKILL)
-                hit[kind] += 1
-                if kind == "command":
-                    process.wait()
-        if process.returncode == 0:
+        try:
+            while hit.total() < kills and wait_for_guards(process):
+                assert time.monotonic() < until, "it does not come to an end"
+                kind = rng.choice(("command", "worker", "guard"))
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(rng.uniform(*span))
+                if pids := killing.processes(process)[kind] if process.poll() is None else []:
+                    os.kill(rng.choice(pids), signal.SIGKILL)
+                    hit[kind] += 1
+                    if kind == "command":
+                        process.wait()
+            code = process.wait(max(1.0, until - time.monotonic()))
+        finally:
+            killing.end(process)
+        if code == 0:
             return hit
-        assert process.returncode == -signal.SIGKILL, killing.log_of(workspace)
+        assert code == -signal.SIGKILL, killing.log_of(workspace)
 
 
 def crawl_and_count(

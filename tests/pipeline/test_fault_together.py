@@ -32,7 +32,7 @@ def two_crawls(tmp_path: Path, *database: str) -> None:
     workspace = tmp_path / "study"
     with LocalWeb() as web:
         listed = ListedWeb(tmp_path / "lists", web)
-        listed.pictures(150)
+        listed.pictures(100)
         listed.mishaps()
         command = listed.command("crawl.drain_s=1", "crawl.host_rate=60", *database)
         with running(workspace, command, command) as crawls:
@@ -55,7 +55,7 @@ def test_doctor_beside_a_crawl_takes_nothing_of_it_away(tmp_path: Path) -> None:
     workspace = tmp_path / "study"
     with LocalWeb() as web:
         listed = ListedWeb(tmp_path / "lists", web)
-        listed.pictures(150)
+        listed.pictures(100)
         looks = 0
         with running(workspace, listed.command("crawl.drain_s=1", "crawl.host_rate=30")) as (crawl,):
             while not list(workspace.glob("landing/*")):
@@ -97,7 +97,7 @@ def kill_between_name_and_rows(workspace: Path, crawl: subprocess.Popen[bytes]) 
     return False
 
 
-@pytest.mark.parametrize("after", ["the crawl goes on", "doctor comes first"])
+@pytest.mark.parametrize("after", [pytest.param("the crawl goes on", marks=pytest.mark.slow), "doctor comes first"])
 def test_a_death_between_a_shards_name_and_its_rows_loses_nothing(tmp_path: Path, after: str) -> None:
     workspace = tmp_path / "study"
     with LocalWeb() as web:
