@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from db.models import Asset, HostSlot, Job
@@ -80,8 +81,11 @@ def enqueue(
         stage=stage, subject=subject, params=given, params_sha256=digest, overrides=list(overrides), priority=priority,
         state="waiting", attempts=0, losses=0, not_before=0.0, strikes={}, result={}, created=now(session),
     )  # fmt: skip
-    session.add(job)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(job)
+    except IntegrityError:
+        return None  # somebody else has added it since we looked
     return job.id
 
 

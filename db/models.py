@@ -133,6 +133,14 @@ class Control(Base):
     changed: Mapped[float]
 
 
+class Clock(Base):
+    """The latest time that the database's clock was seen at: one row. A clock that was set back shows here."""
+
+    __tablename__ = "clock"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    seen: Mapped[float]
+
+
 class HostSlot(Base):
     """The right to one request at a time at a host, held by the job whose token it bears."""
 

@@ -34,6 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items
         if ("realweb" in item.keywords and not os.environ.get("OMNISRC_REALWEB"))
         or ("gpu" in item.keywords and not gpu)
+        or ("slow" in item.keywords and not os.environ.get("OMNISRC_SLOW"))
     }
     if lacking:
         config.hook.pytest_deselected(items=list(lacking))

@@ -26,6 +26,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("sha256", name=op.f("uq_class_list_sha256")),
     )
     op.create_table(
+        "clock",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("seen", sa.Float(precision=53), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_clock")),
+    )
+    op.create_table(
         "control",
         sa.Column("scope", sa.String(length=300), nullable=False),
         sa.Column("paused", sa.Boolean(), nullable=False),

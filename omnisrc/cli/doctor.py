@@ -13,9 +13,8 @@ import typer
 from rich.table import Table
 
 from db import ledger
-from omnisrc.cli.options import Json, Sets, Workspace, command
+from omnisrc.cli.options import Failed, Json, Sets, Workspace, command
 from omnisrc.engine.owner import is_dead
-from omnisrc.errors import WorldError
 from omnisrc.shards.inventory import remove_litter, take_inventory
 
 app = typer.Typer()
@@ -59,8 +58,10 @@ def doctor(
         running.console.print(table)
         for line in found.damage:
             running.console.print(f"[red]damaged[/] {line}", soft_wrap=True)
-    if found.damage:
-        raise WorldError(f"{len(found.damage)} files are damaged; restore them, or crawl and filter again.")
+        if found.damage:
+            files = len({line.partition(": ")[0] for line in found.damage})
+            sentence = f"{files} files are damaged; restore them, or crawl and filter again."
+            raise Failed(sentence, running.answer)
 
 
 def _version(name: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -14,6 +15,7 @@ from typer.core import TyperGroup
 
 from db.schema import SchemaError
 from db.session import DatabaseError
+from omnisrc.cli.options import Failed
 from omnisrc.errors import Interrupted, ItemError, UserError, WorldError
 
 VERBS = {
@@ -95,10 +97,12 @@ def run(arguments: list[str]) -> int:
         return _end(arguments, _sentence(error), 2)
     except (UserError, SchemaError) as error:
         return _end(arguments, str(error), 2)
+    except Failed as error:
+        return _end(arguments, str(error), 1, error.answer)
     except (WorldError, DatabaseError, ItemError) as error:
         return _end(arguments, str(error), 1)
     except DBAPIError as error:
-        return _end(arguments, f"The database failed: {str(error.orig).strip()}.", 1)
+        return _end(arguments, f"The database failed: {_plainly(error)}; mend that and run the same command again.", 1)
     except OSError as error:
         if error.errno is None:
             raise
@@ -107,16 +111,21 @@ def run(arguments: list[str]) -> int:
         return error.exit_code
 
 
+def _plainly(error: DBAPIError) -> str:
+    return str(error.orig).strip().rstrip(".")
+
+
 def _sentence(error: Any) -> str:
     context = getattr(error, "ctx", None)
     hint = f" See `{context.command_path} --help`." if context is not None else ""
     return str(error.format_message()).rstrip(".") + "." + hint
 
 
-def _end(arguments: list[str], sentence: str, code: int) -> int:
+def _end(arguments: list[str], sentence: str, code: int, answer: Mapping[str, Any] | None = None) -> int:
     Console(stderr=True, highlight=False).print(f"[bold red]omnisrc:[/] {_plain(sentence)}", soft_wrap=True)
     if "--json" in arguments:
-        print(json.dumps({"error": sentence, "exit_code": code}, ensure_ascii=False), flush=True)
+        said = {**(answer or {}), "error": sentence, "exit_code": code}
+        print(json.dumps(said, ensure_ascii=False, default=str), flush=True)
     return code
 
 

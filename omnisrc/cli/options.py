@@ -15,7 +15,7 @@ from rich.console import Console
 
 from db import schema
 from omnisrc import resources
-from omnisrc.errors import UserError
+from omnisrc.errors import UserError, WorldError
 from omnisrc.study import Study
 
 Workspace = Annotated[
@@ -34,6 +34,14 @@ Sets = Annotated[
         "--set", metavar="A.B=VALUE", help="A setting for this command, in YAML; repeatable.", show_default=False
     ),
 ]
+
+
+class Failed(WorldError):
+    """The world's failure, with what the command has found out: one JSON object holds both."""
+
+    def __init__(self, sentence: str, answer: dict[str, Any]) -> None:
+        super().__init__(sentence)
+        self.answer = answer
 
 
 @dataclass
@@ -80,8 +88,8 @@ def open_database(study: Study, *, create: bool) -> None:
         UserError: there are none (and `create` is false), or they are older than this program.
         SchemaError: they are newer, or half-migrated.
     """
-    missing = study.database_url.startswith("sqlite:///") and not (study.root / "catalog.db").exists()
-    if missing and "catalog.db" in study.database_url and not create:
+    own = study.root / "catalog.db"
+    if study.database_url == f"sqlite:///{own}" and not own.exists() and not create:
         raise UserError(
             f"There is no study in {study.root}; begin one with `omnisrc crawl --classes NAME` or `omnisrc init`,"
             " or name it with --workspace."

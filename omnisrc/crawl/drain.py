@@ -222,14 +222,17 @@ class Drain:
             await asyncio.to_thread(self._claims.answered, site)
 
     async def _heed_pause(self, site: str, error: ItemError) -> None:
-        """A host that answers 429, or anything with Retry-After, is left alone for as long as it says."""
-        pause = error.retry_after
-        if error.error is ErrorClass.HTTP_429 and pause is None:
-            if self._gate.wait_s(site) > self._gate.pace(site).interval_s:
-                return  # one of those that were under way when the host spoke up
+        """A host that answers 429, or anything with Retry-After, is left alone for as long as it says.
+
+        One that answers 429 again and again is left alone for longer each time, whatever it says: each answer costs an
+        asset one of its attempts.
+        """
+        pause, wait_s = error.retry_after, self._gate.wait_s(site)
+        under_way = wait_s > self._gate.pace(site).interval_s  # when the host spoke up
+        if error.error is ErrorClass.HTTP_429 and not under_way:
             self._streaks[site] += 1
-            pause = min(LONGEST_PAUSE_S, 2.0 ** min(self._streaks[site], 16))
-        if pause is not None and pause > self._gate.wait_s(site):
+            pause = max(pause or 0.0, min(LONGEST_PAUSE_S, 2.0 ** min(self._streaks[site], 16)))
+        if pause is not None and pause > wait_s:
             self._gate.pause(site, pause)
             await asyncio.to_thread(self._claims.pause, site, pause)
 

@@ -126,4 +126,7 @@ async def _tell_progress(job: Job, drain: Drain, landing: Landing) -> None:
             .where(models.Job.id == job.lease.job_id, models.Job.lease_token == job.token)
             .values(result=done)
         )
-        await asyncio.to_thread(job.database.write, lambda session, change=change: session.execute(change))
+        try:
+            await asyncio.to_thread(job.database.write, lambda session, change=change: session.execute(change))
+        except SQLAlchemyError:  # the drain's end will find out, and has more to lose
+            log.exception("how far the drain is cannot be told")

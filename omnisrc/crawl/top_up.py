@@ -39,14 +39,14 @@ class TopUp:
         self._overrides = tuple(overrides)
         self._drains = drains
         self._longest_wait_s = longest_wait_s
-        self._started = 0.0
+        self._first_page = 0
         self._first_fetch = 0
         self._ask_at = 0.0
         self.waits_s: float | None = None
 
     def start(self, session: Session) -> None:
         """Forgets the failures of earlier runs: running the command again is to try again."""
-        self._started = ledger.now(session)
+        self._first_page = (session.scalar(select(func.max(QueryPage.id))) or 0) + 1
         fresh = {"state": "waiting", "attempts": 0, "not_before": 0.0, "error": None, "error_detail": None}
         session.execute(update(Job).where(Job.stage == DISCOVER, Job.state.in_(["waiting", "failed"])).values(**fresh))
         session.execute(
@@ -69,7 +69,7 @@ class TopUp:
 
     def was_answered(self, session: Session) -> bool:
         """Whether any query got an answer since `start`."""
-        return session.scalar(select(QueryPage.id).where(QueryPage.asked >= self._started).limit(1)) is not None
+        return session.scalar(select(QueryPage.id).where(QueryPage.id >= self._first_page).limit(1)) is not None
 
     def _ask_more(self, session: Session) -> bool:
         if time.monotonic() < self._ask_at:

@@ -16,7 +16,7 @@ from types import FrameType
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db import ledger
+from db import clock, ledger
 from db.models import Job
 from omnisrc.engine.doorbell import Doorbell
 from omnisrc.engine.owner import is_dead
@@ -83,6 +83,7 @@ def run_stages(
                 crew.stop()
                 ledger.reap(study.database(), is_dead)
                 raise Interrupted("Stopped; run the same command again to go on.")
+            clock.watch(study.database())
             if crew.tend() or time_now - reaped > REAP_S:
                 ledger.reap(study.database(), is_dead)
                 reaped = time_now
@@ -92,7 +93,8 @@ def run_stages(
             if show is not None:
                 show()
             still = study.database().read(lambda session: ledger.open_jobs(session, stages))
-            if not still and not forever and (top_up is None or not study.database().write(top_up)):
+            over = not still and not forever and (top_up is None or not study.database().write(top_up))
+            if over and not clock.watch(study.database()):  # what seems to wait for long may be due
                 break
             crew.work(still)
             time.sleep(TICK_S)

@@ -21,7 +21,7 @@ from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.media.answers import meta_of
 from omnisrc.media.clips import ClipFrames
 from omnisrc.media.encode import EncodedClip
-from omnisrc.media.guard_process import GuardProcess
+from omnisrc.media.guard_process import GuardProcess, Killed
 from omnisrc.media.image import LandedImage
 from omnisrc.media.probe import VideoInfo
 from omnisrc.media.sampling import SampleFrames
@@ -72,7 +72,11 @@ class GuardPool:
         deaths: list[signal.Signals | None] = []
         with self._free:
             while len(deaths) < TRIES:
-                guard = self._take()
+                try:
+                    guard = self._take()
+                except Killed as killed:
+                    deaths.append(killed.death)
+                    continue
                 first = guard.calls == 0
                 try:
                     answer, buffers = guard.ask(task, source, params, limit)

@@ -26,6 +26,14 @@ MALLOC = {"MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_MMAP_THRESHOLD_": "3355
 as decoding it (2.6 ms of system time for a 90 KB JPEG, measured)."""
 
 
+class Killed(Exception):
+    """A guard process died of a signal before it had begun to work."""
+
+    def __init__(self, death: signal.Signals) -> None:
+        super().__init__(death.name)
+        self.death = death
+
+
 class GuardProcess:
     """A running guard process. `ask` is for one thread at a time.
 
@@ -57,11 +65,13 @@ class GuardProcess:
         return self._process.pid
 
     def wait_ready(self) -> None:
-        """Return when it answers; `RuntimeError` with what it printed if it cannot start."""
+        """Return when it answers; `RuntimeError` with what it printed if it cannot start, `Killed` if it was ended."""
         try:
             receive(self._from, time.monotonic() + START_TIMEOUT_S)
         except (WireError, WireTimeout) as error:
-            self.kill()
+            death = self.kill()
+            if death is not None and isinstance(error, WireError):
+                raise Killed(death) from error
             assert self._process.stderr is not None
             printed = self._process.stderr.read().decode(errors="replace")
             raise RuntimeError(f"a guard process did not start: {printed.strip() or error}") from error

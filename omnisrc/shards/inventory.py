@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from omnisrc.shards.verify import verify_shard
 from omnisrc.study import Study
 
 KINDS = ("landing", "curated", "target")
+JOB_FOLDERS = "fetch-*"  # what a fetch job makes for downloads by other programs
 
 
 @dataclass
 class Inventory:
-    """What was found: litter may be removed; damage is for a person to judge."""
+    """What was found: litter (files, and the folders of dead jobs) may be removed; damage is for a person to judge."""
 
     shards: int = 0
     bytes: int = 0
@@ -50,11 +52,15 @@ def take_inventory(study: Study, *, deep: bool = False) -> Inventory:
 
 
 def remove_litter(inventory: Inventory) -> int:
-    """Removes files that no row names; the bytes that this freed."""
+    """Removes files that no row names, and the folders of dead jobs; the bytes that this freed."""
     freed = 0
-    for path in inventory.litter:
-        freed += path.stat().st_size if path.exists() else 0
-        path.unlink(missing_ok=True)
+    for path in sorted(inventory.litter, reverse=True):  # what lies in a folder goes before it
+        if path.is_dir():
+            with suppress(OSError):  # somebody has put something into it
+                path.rmdir()
+        else:
+            freed += path.stat().st_size if path.exists() else 0
+            path.unlink(missing_ok=True)
     return freed
 
 
@@ -68,7 +74,9 @@ def _rows(session: Session) -> tuple[list[Shard], list[PredictionSet], set[str]]
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []
+    """Files, and the folders that bear a job's token: another one that is empty may be about to be used."""
+    found = folder.rglob("*") if folder.exists() else []
+    return [path for path in found if path.is_file() or (path.is_dir() and path.match(JOB_FOLDERS))]
 
 
 def _in_work(path: Path, tokens: set[str]) -> bool:

@@ -49,7 +49,7 @@ class SiteFile:
 
     def fresh(self, now: float) -> bool:
         if self.in_trouble:
-            return now - self.read < TROUBLE_FRESH_S and (self.status != 0 or self.given_up)
+            return abs(now - self.read) < TROUBLE_FRESH_S and (self.status != 0 or self.given_up)
         return now - self.read < FRESH_S
 
     @property

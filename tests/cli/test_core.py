@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from db import ledger
 from db.models import Shard
 from omnisrc.cli import main
 from omnisrc.shards.write import ShardWriter
@@ -118,6 +119,26 @@ def test_doctor_removes_litter_and_keeps_what_a_row_names(workspace: Path, capsy
     assert kept.exists() and kept.with_suffix(".idx").exists()
 
 
+def test_doctor_removes_the_folders_of_dead_jobs_and_no_others(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = Study.open(workspace)
+    study.database().write(lambda session: ledger.enqueue(session, "fetch", "drain 1"))
+    lease = ledger.claim(study.database(), ["fetch"], "elsewhere|boot|1|1", 600.0)
+    assert lease is not None
+    empty, full, used, other = (
+        workspace / "landing" / name
+        for name in ("fetch-0a1b-x", "fetch-0a1b-y", f"fetch-{lease.token}-x", "predictions")
+    )
+    for folder in (empty, full, used, other):
+        folder.mkdir()
+    (full / "media").write_bytes(b"half of it")
+    code, said = answer(capsys, "doctor", "--workspace", str(workspace))
+    assert code == 0
+    assert sorted(said["litter"]) == sorted(map(str, (empty, full, full / "media")))
+    assert [path.exists() for path in (empty, full, used, other)] == [False, False, True, True]
+
+
 def test_doctor_reports_damage_with_exit_code_1(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = Study.open(workspace)
     gone, cut, changed = (add_shard(study, name) for name in ("gone", "cut", "changed"))
@@ -126,9 +147,8 @@ def test_doctor_reports_damage_with_exit_code_1(workspace: Path, capsys: pytest.
     data = bytearray(changed.read_bytes())
     data[600] ^= 1
     changed.write_bytes(data)
-    code = main.run(["doctor", "--deep", "--json", "--workspace", str(workspace)])
-    said = json.loads(capsys.readouterr().out.splitlines()[0])
-    assert code == 1
+    code, said = answer(capsys, "doctor", "--deep", "--workspace", str(workspace))
+    assert code == said["exit_code"] == 1 and "3 files are damaged" in said["error"] and said["shards"] == 3
     for path in (gone, cut, changed):
         assert any(path.name in line for line in said["damage"]), path
 

@@ -242,3 +242,26 @@ def test_whatever_happens_each_job_has_its_effect_exactly_once(actions: list[tup
             commit(database, lease)
         assert effects(database) == {"a": 1, "b": 1, "c": 1}
         database.dispose()
+
+
+def test_two_who_add_the_same_job_at_once_add_it_once(database: Database) -> None:
+    """The second looks before the first has committed, and inserts after it."""
+    added: list[int | None] = []
+    looked, both = threading.Barrier(2), not database.is_sqlite  # SQLite lets one write at a time
+
+    def add_one() -> None:
+        def write(session: Session) -> int | None:
+            session.scalar(select(Job.id).limit(1))
+            if both:
+                looked.wait(30)
+            return ledger.enqueue(session, "fetch", "drain 1")
+
+        added.append(database.write(write))
+
+    threads = [threading.Thread(target=add_one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(added) == 2 and len([job_id for job_id in added if job_id is not None]) == 1
+    assert database.read(lambda session: session.scalars(select(Job.subject)).all()) == ["drain 1"]

@@ -155,6 +155,21 @@ def test_a_process_killed_in_mid_call_is_replaced_and_the_item_retried(tmp_path:
         assert pool.pids() != [pid]
 
 
+def test_a_process_killed_while_it_starts_is_replaced() -> None:
+    def starting() -> set[int]:
+        texts = [path.read_text() for path in Path(f"/proc/{os.getpid()}/task").glob("*/children")]
+        return {int(pid) for text in texts for pid in text.split()} - before
+
+    before: set[int] = set()
+    before = starting()
+    with GuardPool(1) as pool, ThreadPoolExecutor(1) as thread:
+        future = thread.submit(pool.land_image, image_bytes())
+        until(lambda: bool(starting()))
+        assert pool.pids() == [], "it has started already"
+        os.kill(starting().pop(), signal.SIGKILL)
+        assert future.result(60).width == 320
+
+
 @pytest.mark.parametrize(
     ("killer", "error"), [(signal.SIGKILL, ErrorClass.WORKER_LOST), (signal.SIGSEGV, ErrorClass.DECODE)]
 )

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,31 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 240.0
 
 
-def start(workspace: Path, *arguments: str) -> subprocess.Popen[bytes]:
+def start(workspace: Path, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "omnisrc", *arguments, "--workspace", str(workspace)]
     log = (workspace.parent / f"{workspace.name}.log").open("ab")
-    return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+    return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True, env=env)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Sees that nothing of a command is left running."""
+    for pid in [*descendants(process.pid), process.pid] if process.poll() is None else []:
+        _kill(pid)
+    process.wait()
 
 
 def finish(workspace: Path, *arguments: str) -> None:
     """Runs a command to its end."""
     process = start(workspace, *arguments)
-    code = process.wait(LIMIT_S)
-    assert code == 0, (workspace.parent / f"{workspace.name}.log").read_text()[-4000:]
+    try:
+        assert process.wait(LIMIT_S) == 0, log_of(workspace)
+    finally:
+        end(process)
+
+
+def log_of(workspace: Path) -> str:
+    """The end of what the commands on a workspace have printed."""
+    return (workspace.parent / f"{workspace.name}.log").read_text()[-4000:]
 
 
 def descendants(pid: int) -> list[int]:
@@ -44,6 +59,21 @@ def descendants(pid: int) -> list[int]:
             except OSError:
                 continue
             found += born
+    return found
+
+
+def processes(command: subprocess.Popen[bytes]) -> dict[str, list[int]]:
+    """What runs of a crawl: the command itself, its workers, and their guards."""
+    found: dict[str, list[int]] = {"command": [command.pid], "worker": [], "guard": []}
+    for pid in descendants(command.pid):
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"omnisrc.engine.worker" in line:
+            found["worker"].append(pid)
+        elif b"omnisrc.media.guard_child" in line:
+            found["guard"].append(pid)
     return found
 
 
@@ -86,7 +116,7 @@ def run_with_kills(workspace: Path, kills: int, rng: random.Random, span: tuple[
                     break
         if process.returncode == 0:
             return hit
-        assert process.returncode == -signal.SIGKILL, (workspace.parent / f"{workspace.name}.log").read_text()[-4000:]
+        assert process.returncode == -signal.SIGKILL, log_of(workspace)
 
 
 def rows(workspace: Path, what: str) -> list[dict[str, Any]]:
@@ -124,8 +154,9 @@ def keys(shard: Path) -> list[str]:
     return found
 
 
-def doctor(workspace: Path) -> dict[str, Any]:
+def doctor(workspace: Path, *sets: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "omnisrc", "doctor", "--deep", "--json", "--workspace", str(workspace)]
+    command += [part for setting in sets for part in ("--set", setting)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
