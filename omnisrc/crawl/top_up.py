@@ -7,7 +7,6 @@ goes on where it was, and two crawls at once add nothing twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -15,9 +14,12 @@ from sqlalchemy.orm import Session
 from db import frontier, ledger
 from db.controls import read_controls
 from db.models import Asset, Job, Query, QueryPage
-from omnisrc.crawl.jobs import DISCOVER, FETCH, STAGES, add_discover, add_fetch, read_subject
+from omnisrc.crawl import budgets
+from omnisrc.crawl.jobs import DISCOVER, FETCH, STAGES, add_discover, add_fetch, drains, read_subject
 from omnisrc.crawl.queries import OpenQuery, Scope, in_hand, open_queries, shares
+from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.errors import ErrorClass, UserError, WorldError
+from omnisrc.study import Study
 
 NETWORK = tuple(error.value for error in (ErrorClass.DNS, ErrorClass.CONNECT, ErrorClass.TIMEOUT, ErrorClass.TLS))
 MISTAKE = "user"
@@ -28,17 +30,20 @@ class TopUp:
     """One crawl's needs, as the engine's `top_up`.
 
     Args:
-        overrides: the `--set` of the command, which its jobs run under.
-        drains: fetch jobs at a time.
-        longest_wait_s: the crawl ends when no asset can be fetched sooner than this; `waits_s` says how long then.
-            It does not end so while a person has paused some of it.
+        study: with the `--set` of the command, which its jobs run under.
+
+    The crawl ends when no asset can be fetched sooner than `crawl.longest_wait_s`; `waits_s` says how long then. It
+    does not end so while a person has paused some of it. It ends with BudgetReached where a budget is used up and
+    something is left to do, when what runs has ended.
     """
 
-    def __init__(self, scope: Scope, *, overrides: Sequence[str], drains: int, longest_wait_s: float) -> None:
+    def __init__(self, scope: Scope, study: Study) -> None:
         self._scope = scope
-        self._overrides = tuple(overrides)
-        self._drains = drains
-        self._longest_wait_s = longest_wait_s
+        self._settings = study.section(CrawlSettings)
+        self._landing = study.landing
+        self._overrides = study.overrides
+        self._drains = drains(study)
+        self._longest_wait_s = self._settings.longest_wait_s
         self._started = 0.0
         self._first_fetch = 0
         self._ask_at = 0.0
@@ -46,6 +51,7 @@ class TopUp:
 
     def start(self, session: Session) -> None:
         """Forgets the failures of earlier runs: running the command again is to try again."""
+        budgets.begin(session, self._settings)
         self._started = ledger.now(session)
         fresh = {"state": "waiting", "attempts": 0, "not_before": 0.0, "error": None, "error_detail": None}
         session.execute(update(Job).where(Job.stage == DISCOVER, Job.state.in_(["waiting", "failed"])).values(**fresh))
@@ -58,6 +64,10 @@ class TopUp:
 
     def __call__(self, session: Session) -> bool:
         """Adds what is needed now; True while more may come. Raises WorldError where going on makes no sense."""
+        budgets.tick(session)
+        end = budgets.reached(session, self._settings, self._landing)
+        if end is not None:
+            return self._end_at(session, end)
         if read_controls(session).all.paused:
             return True
         self._check_failures(session)
@@ -66,6 +76,20 @@ class TopUp:
         if asking and not fetching:
             self._check_pauses(session)
         return asking or fetching
+
+    def _end_at(self, session: Session, end: budgets.Used) -> bool:
+        """Lets what runs end; then False where nothing else was left to do. Raises BudgetReached."""
+        if session.scalar(select(Job.id).where(Job.stage.in_(STAGES), Job.state == "leased").limit(1)) is not None:
+            return True
+        if self._something_waits(session) or ledger.open_jobs(session, STAGES) or self.lacking(session):
+            raise budgets.BudgetReached(end)
+        return False
+
+    def lacking(self, session: Session) -> int:
+        """Classes that have not what is wanted while a provider has more, of all kinds together."""
+        queries = open_queries(session, self._scope)
+        asked = shares(queries, in_hand(session, self._scope), self._scope.per_class, frozenset())
+        return len({query.class_id for query, _ in asked})
 
     def was_answered(self, session: Session) -> bool:
         """Whether any query got an answer since `start`."""

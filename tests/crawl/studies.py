@@ -10,14 +10,19 @@ from sqlalchemy import select, update
 from db import catalogue
 from db.models import Asset, Host, Job
 from omnisrc.classes.load import load_class_list
-from omnisrc.crawl.jobs import drains
 from omnisrc.crawl.queries import Scope
 from omnisrc.crawl.start import register, wanted
 from omnisrc.crawl.top_up import TopUp
 from omnisrc.engine.work import work_once
 from omnisrc.study import Study
 
-FAST = ("crawl.host_rate=0", "crawl.host_concurrency=4", "media.guard_processes=1", "crawl.drain_s=10")
+FAST = (
+    "crawl.host_rate=0",
+    "crawl.host_concurrency=4",
+    "media.guard_processes=1",
+    "crawl.drain_s=10",
+    "crawl.longest_wait_s=60",
+)
 
 
 def crawl_study(base: Study, *sets: str) -> Study:
@@ -31,7 +36,7 @@ def plan_crawl(
     """Registers classes and queries; what tops the crawl up, started."""
     wish = wanted(study, provider.split(","), kinds, per_class)
     scope, _ = study.database().write(lambda session: register(session, load_class_list(class_file), wish))
-    top_up = TopUp(scope, overrides=study.overrides, drains=drains(study), longest_wait_s=60.0)
+    top_up = TopUp(scope, study)
     study.database().write(top_up.start)
     return top_up, scope
 
