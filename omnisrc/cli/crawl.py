@@ -22,6 +22,7 @@ from omnisrc.crawl.queries import Scope
 from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.crawl.start import Wanted, parse_kinds, register, wanted
 from omnisrc.crawl.top_up import TopUp
+from omnisrc.crawl.windows import asked_window
 from omnisrc.engine.run import RunSummary, run_stages
 from omnisrc.errors import Interrupted, UserError, WorldError
 
@@ -60,6 +61,15 @@ def crawl(
     engine: Annotated[
         str, typer.Option("--engine", metavar="NAME", help="local: worker processes here; celery: workers elsewhere.")
     ] = "local",
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DATE", help="Only what was put up from this day on (UTC).")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="DATE", help="Only what was put up before this day (UTC).")
+    ] = None,
+    newer: Annotated[
+        bool, typer.Option("--newer", help="Ask for what was put up since the last crawl, not for more of the old.")
+    ] = False,
     max_disk: Annotated[
         str | None, typer.Option("--max-disk", metavar="SIZE", help="Stop when landing shards hold so much: 20GB.")
     ] = None,
@@ -84,7 +94,8 @@ def crawl(
     sets = [*(sets or ()), *(f"crawl.{name}={value}" for name, value in budget.items() if value is not None)]
     with command(workspace, json, sets, database="none" if plan_only else "create") as running:
         class_list = load_class_list(classes) if classes is not None else None
-        wish = wanted(running.study, provider_names(provider), parse_kinds(media), per_class)
+        window = asked_window(since, until)
+        wish = wanted(running.study, provider_names(provider), parse_kinds(media), per_class, window, newer)
         if plan_only:
             if class_list is None:
                 raise UserError("--plan needs the classes; name them with --classes, such as --classes kinetics400.")

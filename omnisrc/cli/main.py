@@ -29,7 +29,7 @@ VERBS = {
     "report": "One self-contained HTML page about the study.",
     "export": "Assets, samples, predictions, selections as JSON lines.",
     "takedown": "Remove a work or an author from the study, for good.",
-    "db": "The study's database: upgrade, check.",
+    "db": "The study's database: upgrade, check, copy.",
     "doctor": "Look for litter and damage; mend what can be mended.",
     "gc": "Free landing shards that were packed.",
     "demo": "The main job in small, offline: crawl, filter, train, report.",

@@ -7,8 +7,10 @@ goes on where it was, and two crawls at once add nothing twice.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db import frontier, ledger
@@ -24,6 +26,16 @@ from omnisrc.study import Study
 NETWORK = tuple(error.value for error in (ErrorClass.DNS, ErrorClass.CONNECT, ErrorClass.TIMEOUT, ErrorClass.TLS))
 MISTAKE = "user"
 ENOUGH_FAILURES = 3
+PATIENCE_S = 60.0
+"""A search that begins no sooner holds nobody up: its share is asked of the other providers."""
+
+
+class Search(NamedTuple):
+    """A discover job that is not done."""
+
+    id: int
+    state: str
+    not_before: float
 
 
 class TopUp:
@@ -88,7 +100,7 @@ class TopUp:
     def lacking(self, session: Session) -> int:
         """Classes that have not what is wanted while a provider has more, of all kinds together."""
         queries = open_queries(session, self._scope)
-        asked = shares(queries, in_hand(session, self._scope), self._scope.per_class, frozenset())
+        asked = shares(queries, in_hand(session, self._scope), self._scope.per_class, {})
         return len({query.class_id for query, _ in asked})
 
     def was_answered(self, session: Session) -> bool:
@@ -101,21 +113,39 @@ class TopUp:
         began = time.monotonic()
         queries = open_queries(session, self._scope)
         jobs = self._jobs(session)
-        failed = {query_id for query_id, state in jobs.items() if state == "failed"}
-        busy = frozenset(query_id for query_id, state in jobs.items() if state in ledger.OPEN)
-        able = [query for query in queries if query.id not in failed]
-        asked = shares(able, in_hand(session, self._scope), self._scope.per_class, busy)
+        able = [query for query in queries if query.id not in jobs or jobs[query.id].state != "failed"]
+        have, later = in_hand(session, self._scope), ledger.now(session) + PATIENCE_S
+        held_up = {query.id: query for query in able if query.id in jobs and jobs[query.id].not_before > later}
+        busy = {query.id: max(0, query.wanted - query.finds) for query in able if query.id in jobs}
+        busy |= dict.fromkeys(held_up, 0)
+        self._withdraw(
+            session,
+            [
+                jobs[query.id].id
+                for query in held_up.values()
+                if have.get((query.class_id, query.kind), 0) >= self._scope.per_class.get(query.kind, 0)
+            ],
+        )
+        asked = shares(able, have, self._scope.per_class, busy)
         for query, more in asked:
             self._ask(session, query, more)
         self._ask_at = time.monotonic() + 20 * (time.monotonic() - began)
         return bool(asked or busy)
 
-    def _jobs(self, session: Session) -> dict[int, str]:
-        """State of the newest discover job of each query that is not done."""
+    def _jobs(self, session: Session) -> dict[int, Search]:
+        """The newest discover job of each query that is not done."""
         rows = session.execute(
-            select(Job.subject, Job.state).where(Job.stage == DISCOVER, Job.state != "done").order_by(Job.id)
+            select(Job.id, Job.subject, Job.state, Job.not_before)
+            .where(Job.stage == DISCOVER, Job.state != "done")
+            .order_by(Job.id)
         )
-        return {read_subject(subject)[0]: state for subject, state in rows}
+        return {read_subject(row.subject)[0]: Search(row.id, row.state, row.not_before) for row in rows}
+
+    @staticmethod
+    def _withdraw(session: Session, job_ids: Sequence[int]) -> None:
+        """Takes back searches whose services asked for a pause, where others have given enough meanwhile."""
+        if job_ids:
+            session.execute(delete(Job).where(Job.id.in_(job_ids), Job.state == "waiting"))
 
     def _ask(self, session: Session, query: OpenQuery, more: int) -> None:
         session.execute(update(Query).where(Query.id == query.id).values(wanted=query.finds + more))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select, update
 
@@ -31,10 +32,15 @@ def crawl_study(base: Study, *sets: str) -> Study:
 
 
 def plan_crawl(
-    study: Study, class_file: Path, provider: str = "commons", kinds: tuple[str, ...] = ("image",), per_class: int = 50
+    study: Study,
+    class_file: Path,
+    provider: str = "commons",
+    kinds: tuple[str, ...] = ("image",),
+    per_class: int = 50,
+    **how: Any,
 ) -> tuple[TopUp, Scope]:
     """Registers classes and queries; what tops the crawl up, started."""
-    wish = wanted(study, provider.split(","), kinds, per_class)
+    wish = wanted(study, provider.split(","), kinds, per_class, **how)
     scope, _ = study.database().write(lambda session: register(session, load_class_list(class_file), wish))
     top_up = TopUp(scope, study)
     study.database().write(top_up.start)
