@@ -111,7 +111,8 @@ def _copy(connection: Connection, over: Connection, table: Table, progress: Prog
 
 
 def _batches(connection: Connection, table: Table) -> Iterator[Sequence[Row[Any]]]:
-    result = connection.execution_options(yield_per=BATCH).execute(select(table).order_by(*table.primary_key))
+    streamed = select(table).order_by(*table.primary_key).execution_options(yield_per=BATCH)
+    result = connection.execute(streamed)
     yield from result.partitions(BATCH)
 
 

@@ -459,5 +459,5 @@ class Tombstone(Base):
     value: Mapped[str] = mapped_column(String(500), index=True)
     error: Mapped[str] = mapped_column(String(20), default="taken-down")  # of what comes again: taken-down | opt-out
     reason: Mapped[str] = mapped_column(Text, default="")
-    evidence: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created: Mapped[float]
