@@ -36,9 +36,16 @@ class TableCopy:
 
 
 def copy_database(
-    source: Database, destination: Database, migrations: Path, progress: Progress = lambda name, done, total: None
+    source: Database,
+    destination: Database,
+    migrations: Path,
+    progress: Progress = lambda name, done, total: None,
+    *,
+    working: bool = False,
 ) -> list[TableCopy]:
     """Copies every table, in one transaction of the destination, from one consistent view of the source.
+
+    With `working` jobs may be in hand: in the copy they are too, and nobody holds them.
 
     Raises:
         CopyError: jobs are in hand, the destination holds something, or a row does not fit there.
@@ -51,7 +58,8 @@ def copy_database(
     schema.upgrade(destination, migrations)
     with source.engine.connect() as connection:
         _hold_still(source, connection)
-        _refuse_leased(connection, source)
+        if not working:
+            _refuse_leased(connection, source)
         with destination.engine.execution_options(writing=True).begin() as over:
             _refuse_filled(over, destination)
             copied = [_copy(connection, over, table, progress) for table in Base.metadata.sorted_tables]
