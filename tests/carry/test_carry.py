@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -12,7 +14,8 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,8 @@ from db.models import Asset, HostSlot, Job, Shard, TargetItem
 from omnisrc.carry.arrive import import_workspace
 from omnisrc.carry.export import export_workspace
 from omnisrc.cli.main import run
+from omnisrc.engine.run import RunSummary
+from omnisrc.engine.work import work_once
 from omnisrc.errors import UserError, WorldError
 from omnisrc.shards.inventory import take_inventory
 from omnisrc.study import Study
@@ -137,8 +142,19 @@ def test_a_study_on_postgresql_arrives_on_sqlite(study: Study, tmp_path: Path, p
         one.database().dispose()
 
 
-def test_filter_and_train_work_where_it_arrives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def run_here(study: Study, stages: list[str], **_: object) -> RunSummary:
+    """The engine's stages in this process."""
+    while work_once(study, stages):
+        pass
+    return RunSummary()
+
+
+def test_filter_and_train_work_where_it_arrives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The old workspace and the target's own files are gone by then."""
+    for module in ("omnisrc.cli.target", "omnisrc.filter.filtering"):
+        monkeypatch.setattr(f"{module}.run_stages", run_here)
     clips, old, new = tmp_path / "clips", tmp_path / "old", tmp_path / "new"
     clips.mkdir()
     rows = ["path,label,group,split"]
@@ -163,7 +179,7 @@ def test_filter_and_train_work_where_it_arrives(tmp_path: Path, capsys: pytest.C
     code, judged, said = command(capsys, *filtering)
     assert code == 0 and judged["packed"] and judged["decontaminated"], said
     sets = ["train.model_args={width: 8, dropout: 0.0}", "train.crop_size=32", "train.batch_size=4", "train.clip_len=4",
-            "train.frame_interval=2", "train.eval_every=2", "train.threads=1", "train.device=cpu"]  # fmt: skip
+            "train.frame_interval=2", "train.eval_every=2", "train.threads=1", "train.device=cpu", "train.workers=0"]  # fmt: skip
     training = ["train", "--model", "slowonly_r18", "--mix", "web,target", "--steps", "2", "--workspace", new]
     code, trained, said = command(capsys, *training, *[part for text in sets for part in ("--set", text)])
     assert code == 0 and trained["steps"] == 2 and trained["sources"]["web-image"] > 0, said
@@ -301,7 +317,7 @@ def test_a_catalogue_that_leads_outside_or_runs_programs_is_refused(
                 connection.execute(statement)
             connection.close()
             data = (tmp_path / "c.db").read_bytes()
-            change.facts = (len(data), __import__("hashlib").sha256(data).hexdigest())
+            change.facts = (len(data), hashlib.sha256(data).hexdigest())
         if found.name == "manifest.jsonl":
             lines = [json.loads(line) for line in data.splitlines()]
             for line in lines:
@@ -358,25 +374,29 @@ def test_a_disk_that_is_full_leaves_nothing(exported: Path, study: Study, tmp_pa
     assert left_of(tmp_path / "new") == left_of(tmp_path / "more.tar") == []
 
 
-def test_a_write_that_fails_leaves_nothing(study: Study, exported: Path, tmp_path: Path) -> None:
-    """The limit on the size of files stands for a full disk, at any byte."""
+@contextmanager
+def largest_file(limit: int) -> Iterator[None]:
+    """No file may become larger, which stands for a disk that is full at any byte."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("ending", [".tar", ".tar.gz", ".tar.zst"])
+def test_a_write_that_fails_leaves_nothing(study: Study, exported: Path, tmp_path: Path, ending: str) -> None:
     (study.models / "large.bin").write_bytes(os.urandom(3 * 10**6))
-    (tmp_path / "place").mkdir()
-    code = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000));"
-        "from omnisrc.cli.main import run; sys.exit(run(sys.argv[1:]))"
-    )
-    for name in ("study.tar", "study.tar.gz", "study.tar.zst"):
-        arguments = ["export", "workspace", str(tmp_path / "place" / name), "--workspace", str(study.root)]
-        done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
-        assert "could not be written" in done.stderr and list((tmp_path / "place").iterdir()) == []
-    export_workspace(study, tmp_path / "large.tar")
-    arguments = ["import", "workspace", str(tmp_path / "large.tar"), "--into", str(tmp_path / "place" / "new")]
-    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 1 and "could not be written" in done.stderr, done.stderr
-    assert list((tmp_path / "place").iterdir()) == []
+    (place := tmp_path / "place").mkdir()
+    export_workspace(study, tmp_path / f"large{ending}")
+    with largest_file(2 * 10**6):
+        with pytest.raises(WorldError, match="could not be written"):
+            export_workspace(study, place / f"study{ending}")
+        assert list(place.iterdir()) == []
+        with pytest.raises(WorldError, match=r"large\.bin could not be written"):
+            import_workspace(tmp_path / f"large{ending}", place / "new")
+    assert list(place.iterdir()) == []
 
 
 @pytest.mark.parametrize("verb", ["export", "import"])
