@@ -18,7 +18,6 @@ from sqlalchemy.orm import Session
 from db import catalogue
 from db.models import Selection
 from omnisrc.carry.contents import parse_without
-from omnisrc.carry.export import export_workspace
 from omnisrc.cli.carry_view import byte_bar, show_notes
 from omnisrc.cli.options import Json, Sets, Workspace, command
 from omnisrc.config import near
@@ -162,6 +161,8 @@ def workspace(
 
     Keys and logins never go with it.
     """  # fmt: skip
+    from omnisrc.carry.export import export_workspace  # loads all providers, which rows do not need
+
     left = parse_without(without)
     with command(workspace, json, sets) as running:
         with byte_bar(running.console, "exported") as progress:

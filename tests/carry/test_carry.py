@@ -179,7 +179,7 @@ def test_filter_and_train_work_where_it_arrives(
     code, judged, said = command(capsys, *filtering)
     assert code == 0 and judged["packed"] and judged["decontaminated"], said
     sets = ["train.model_args={width: 8, dropout: 0.0}", "train.crop_size=32", "train.batch_size=4", "train.clip_len=4",
-            "train.frame_interval=2", "train.eval_every=2", "train.threads=1", "train.device=cpu", "train.workers=0"]  # fmt: skip
+            "train.frame_interval=2", "train.eval_every=2", "train.threads=1", "train.device=cpu"]  # fmt: skip
     training = ["train", "--model", "slowonly_r18", "--mix", "web,target", "--steps", "2", "--workspace", new]
     code, trained, said = command(capsys, *training, *[part for text in sets for part in ("--set", text)])
     assert code == 0 and trained["steps"] == 2 and trained["sources"]["web-image"] > 0, said
