@@ -141,6 +141,16 @@ class Clock(Base):
     seen: Mapped[float]
 
 
+class Budget(Base):
+    """What crawls have used of one budget: `disk` and `free` (bytes), `download` (bytes), `hours` (seconds)."""
+
+    __tablename__ = "budget"
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+    spent: Mapped[float] = mapped_column(default=0.0)  # of `download` and `hours`; the others are looked up
+    limit: Mapped[float | None]  # of the newest crawl command; null: none
+    moment: Mapped[float] = mapped_column(default=0.0)  # up to which `hours` is counted
+
+
 class HostSlot(Base):
     """The right to one request at a time at a host, held by the job whose token it bears."""
 
@@ -457,5 +467,5 @@ class Tombstone(Base):
     value: Mapped[str] = mapped_column(String(500), index=True)
     error: Mapped[str] = mapped_column(String(20), default="taken-down")  # of what comes again: taken-down | opt-out
     reason: Mapped[str] = mapped_column(Text, default="")
-    evidence: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created: Mapped[float]

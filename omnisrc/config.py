@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NewType, TypeVar
 
 import yaml
 
 from omnisrc.errors import UserError
 
 T = TypeVar("T")
+
+Size = NewType("Size", int)
+"""A number of bytes; in the settings also as text, such as 20GB (10^9) or 512MiB (2^20)."""
+
+SIZE = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -112,6 +118,8 @@ def convert(value: Any, kind: Any, place: str) -> Any:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return value
+    if kind is Size:
+        return parse_size(value, place)
     if origin in (typing.Union, types.UnionType):
         return _convert_union(value, args, place)
     if origin is typing.Literal:
@@ -152,6 +160,15 @@ def _convert_union(value: Any, args: tuple[Any, ...], place: str) -> Any:
         except UserError as error:
             first = first or error
     raise first or _wrong(value, "something else", place)
+
+
+def parse_size(value: Any, place: str) -> Size:
+    """A number of bytes, or text such as `20GB`. Raises UserError."""
+    found = SIZE.fullmatch(str(value).strip())
+    if found is None or isinstance(value, bool):
+        raise _wrong(value, "a number of bytes, or a size such as 20GB", place)
+    base = 1024 if found[3] else 1000
+    return Size(int(float(found[1]) * base ** " kmgt".index(found[2].lower() or " ")))
 
 
 def _convert_plain(value: Any, kind: Any, place: str) -> Any:

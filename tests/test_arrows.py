@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LEVELS = [
     {"cli"},
-    {"rights"},
+    {"rights", "carry"},
     {"crawl", "filter", "train", "evaluate", "report", "demo"},
     {"engine", "tasks"},
     {"data", "models"},

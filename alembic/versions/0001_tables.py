@@ -17,6 +17,14 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "budget",
+        sa.Column("name", sa.String(length=20), nullable=False),
+        sa.Column("spent", sa.Float(precision=53), nullable=False),
+        sa.Column("limit", sa.Float(precision=53), nullable=True),
+        sa.Column("moment", sa.Float(precision=53), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_budget")),
+    )
+    op.create_table(
         "class_list",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
@@ -572,3 +580,4 @@ def downgrade() -> None:
     op.drop_table("host")
     op.drop_table("control")
     op.drop_table("class_list")
+    op.drop_table("budget")

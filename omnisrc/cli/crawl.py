@@ -10,16 +10,19 @@ from sqlalchemy.orm import Session
 from omnisrc.classes.load import load_class_list
 from omnisrc.classes.model import ClassList
 from omnisrc.cli.crawl_control import pause, rate, refuse_options_before, resume
-from omnisrc.cli.crawl_view import CrawlView, show_plan, show_summary
+from omnisrc.cli.crawl_view import CrawlView, show_plan, show_summary, show_warnings
 from omnisrc.cli.options import Command, Json, Sets, Workspace, command
+from omnisrc.crawl import budgets
 from omnisrc.crawl.counts import crawl_counts
-from omnisrc.crawl.jobs import STAGES, drains
+from omnisrc.crawl.jobs import STAGES
 from omnisrc.crawl.plan import PlanLine, as_json, plan, refuse_impossible
+from omnisrc.crawl.plan_budgets import over_budget
 from omnisrc.crawl.providers.registry import PROVIDERS, provider_names
 from omnisrc.crawl.queries import Scope
 from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.crawl.start import Wanted, parse_kinds, register, wanted
 from omnisrc.crawl.top_up import TopUp
+from omnisrc.crawl.windows import asked_window
 from omnisrc.engine.run import RunSummary, run_stages
 from omnisrc.errors import Interrupted, UserError, WorldError
 
@@ -58,6 +61,24 @@ def crawl(
     engine: Annotated[
         str, typer.Option("--engine", metavar="NAME", help="local: worker processes here; celery: workers elsewhere.")
     ] = "local",
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DATE", help="Only what was put up from this day on (UTC).")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="DATE", help="Only what was put up before this day (UTC).")
+    ] = None,
+    newer: Annotated[
+        bool, typer.Option("--newer", help="Ask for what was put up since the last crawl, not for more of the old.")
+    ] = False,
+    max_disk: Annotated[
+        str | None, typer.Option("--max-disk", metavar="SIZE", help="Stop when landing shards hold so much: 20GB.")
+    ] = None,
+    max_hours: Annotated[
+        float | None, typer.Option("--max-hours", metavar="HOURS", help="Stop after so much crawling of this study.")
+    ] = None,
+    max_download: Annotated[
+        str | None, typer.Option("--max-download", metavar="SIZE", help="Stop when so much was fetched: 100GB.")
+    ] = None,
     workspace: Workspace = None,
     json: Json = False,
     sets: Sets = None,
@@ -69,9 +90,12 @@ def crawl(
     if context.invoked_subcommand is not None:
         refuse_options_before(context)
         return
+    budget = {"max_disk": max_disk, "max_hours": max_hours, "max_download": max_download}
+    sets = [*(sets or ()), *(f"crawl.{name}={value}" for name, value in budget.items() if value is not None)]
     with command(workspace, json, sets, database="none" if plan_only else "create") as running:
         class_list = load_class_list(classes) if classes is not None else None
-        wish = wanted(running.study, provider_names(provider), parse_kinds(media), per_class)
+        window = asked_window(since, until)
+        wish = wanted(running.study, provider_names(provider), parse_kinds(media), per_class, window, newer)
         if plan_only:
             if class_list is None:
                 raise UserError("--plan needs the classes; name them with --classes, such as --classes kinetics400.")
@@ -81,20 +105,15 @@ def crawl(
             lambda session: _register(running, session, class_list, wish)
         )
         _tell(running, count, wish, lines)
-        settings = running.study.section(CrawlSettings)
-        top_up = TopUp(
-            scope,
-            overrides=running.study.overrides,
-            drains=drains(running.study),
-            longest_wait_s=settings.longest_wait_s,
-        )
-        _run(running, top_up, engine)
+        _run(running, TopUp(scope, running.study), engine)
 
 
 def _plan(running: Command, classes: int, wish: Wanted) -> None:
     lines = _possible(running, classes, wish)
-    running.emit(plan=as_json(lines))
+    warnings = over_budget(lines, running.study.section(CrawlSettings), running.study.landing)
+    running.emit(plan={**as_json(lines), "over_budget": warnings})
     show_plan(running.console, classes, lines)
+    show_warnings(running.console, warnings)
 
 
 def _possible(running: Command, classes: int, wish: Wanted) -> list[PlanLine]:
@@ -115,6 +134,9 @@ def _register(
 
 def _tell(running: Command, classes: int, wish: Wanted, lines: list[PlanLine]) -> None:
     show_plan(running.console, classes, lines)
+    settings = running.study.section(CrawlSettings)
+    used = running.study.database().read(lambda session: budgets.used(session, settings, running.study.landing))
+    show_warnings(running.console, over_budget(lines, settings, running.study.landing, used))
     if not running.study.section(CrawlSettings).contact and {"commons", "openverse", "archive"} & set(wish.providers):
         running.console.print(
             "[yellow]Note:[/] robot policies ask for a contact: --set crawl.contact=you@example.org "
@@ -128,6 +150,9 @@ def _run(running: Command, top_up: TopUp, engine: str) -> None:
     try:
         with CrawlView(running.console, lambda: database.read(crawl_counts)) as view:
             summary = run_stages(running.study, STAGES, engine=engine, top_up=top_up, show=view.show)
+    except budgets.BudgetReached as end:
+        _end_at_budget(running, top_up, end.used)
+        return
     except Interrupted as stopped:
         counts = database.read(crawl_counts)
         show_summary(running.console, counts)
@@ -135,6 +160,22 @@ def _run(running: Command, top_up: TopUp, engine: str) -> None:
             f"Stopped with {counts.states['waiting']:,} assets waiting; run the same command again to go on."
         ) from stopped
     _end(running, top_up, summary)
+
+
+def _end_at_budget(running: Command, top_up: TopUp, used: budgets.Used) -> None:
+    counts, lacking = running.study.database().read(lambda session: (crawl_counts(session), top_up.lacking(session)))
+    sentence = (
+        f"The crawl stopped at its budget {used.setting}: {used.sentence()}; {counts.states['waiting']:,} assets wait "
+        f"and {lacking:,} classes lack something. Go on with the same command and another {used.option}."
+    )
+    running.emit(
+        assets=dict(counts.states),
+        errors={f"{state} {error}": count for (state, error), count in counts.errors.most_common()},
+        pages=counts.pages,
+        budget={"name": used.name, "spent": used.spent, "limit": used.limit, "sentence": sentence},
+    )
+    show_summary(running.console, counts)
+    running.console.print(sentence, soft_wrap=True)
 
 
 def _end(running: Command, top_up: TopUp, summary: RunSummary) -> None:

@@ -38,6 +38,11 @@ def show_plan(console: Console, classes: int, lines: Sequence[PlanLine]) -> None
     console.print(f"About {in_time(total_s(list(lines)))} in all, at the pace that the settings allow.")
 
 
+def show_warnings(console: Console, sentences: Sequence[str]) -> None:
+    for sentence in sentences:
+        console.print(f"[yellow]Note:[/] {sentence}", soft_wrap=True)
+
+
 def show_summary(console: Console, counts: CrawlCounts, seconds: float | None = None) -> None:
     table = Table(title="Assets", title_justify="left", box=None, pad_edge=False)
     table.add_column("state")

@@ -1,4 +1,4 @@
-"""`omnisrc export`: rows of the catalogue as JSON lines."""
+"""`omnisrc export`: rows of the catalogue as JSON lines; the whole study in one file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -16,6 +17,8 @@ from sqlalchemy.orm import Session
 
 from db import catalogue
 from db.models import Selection
+from omnisrc.carry.contents import parse_without
+from omnisrc.cli.carry_view import byte_bar, show_notes
 from omnisrc.cli.options import Json, Sets, Workspace, command
 from omnisrc.config import near
 from omnisrc.data.credits import credits_of
@@ -25,7 +28,7 @@ from omnisrc.shards.attribution import json_text, list_text
 from omnisrc.study import Study
 from omnisrc.train.run_folder import RunFolder
 
-app = typer.Typer(no_args_is_help=True, help="Rows of the catalogue as JSON lines, one object a line.")
+app = typer.Typer(no_args_is_help=True, help="Rows of the catalogue as JSON lines, or the whole study as one file.")
 
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="A file instead of stdout.", show_default=False)
@@ -136,6 +139,37 @@ def _write(
             file.write(written([row]))
             count += 1
     return {"rows": count, "file": str(output)}
+
+
+@app.command()
+def workspace(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Its name ends in .tar, .tar.gz or .tar.zst.")],
+    without: Annotated[
+        str | None,
+        typer.Option(
+            "--without",
+            metavar="WHAT[,WHAT]",
+            help="What stays behind: landing, models, runs, reports.",
+            show_default="nothing",
+        ),
+    ] = None,
+    workspace: Workspace = None,
+    json: Json = False,
+    sets: Sets = None,
+) -> None:
+    """The whole study in one file, for `omnisrc import workspace` on another machine.
+
+    Keys and logins never go with it.
+    """  # fmt: skip
+    from omnisrc.carry.export import export_workspace  # loads all providers, which rows do not need
+
+    left = parse_without(without)
+    with command(workspace, json, sets) as running:
+        with byte_bar(running.console, "exported") as progress:
+            told = export_workspace(running.study, file.expanduser(), left, progress)
+        running.emit(file=str(file), **asdict(told))
+        running.console.print(f"{told.files:,} files ({told.bytes / 1e6:,.1f} MB) are in {file}.", soft_wrap=True)
+        show_notes(running.console, asdict(told))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import keyword
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -29,9 +30,10 @@ VERBS = {
     "eval": "Score a run or a checkpoint on a split of the target.",
     "status": "What the study holds and what is being done.",
     "report": "One self-contained HTML page about the study.",
-    "export": "Assets, samples, predictions, selections as JSON lines.",
+    "export": "Rows of the catalogue as JSON lines; the whole study as a file.",
+    "import": "A study from the file that it was exported to.",
     "takedown": "Remove a work or an author from the study, for good.",
-    "db": "The study's database: upgrade, check.",
+    "db": "The study's database: upgrade, check, copy.",
     "doctor": "Look for litter and damage; mend what can be mended.",
     "gc": "Free landing shards that were packed.",
     "demo": "The main job in small, offline: crawl, filter, train, report.",
@@ -49,7 +51,7 @@ class Verbs(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"omnisrc.cli.{cmd_name}")
+        module = importlib.import_module(f"omnisrc.cli.{cmd_name}{'_' * keyword.iskeyword(cmd_name)}")
         module.app._add_completion = False
         found = typer.main.get_command(module.app)
         found.name = cmd_name

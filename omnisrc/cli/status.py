@@ -65,7 +65,7 @@ def _look(running: Command) -> dict[str, Any]:
     settings = running.study.section(CrawlSettings)
 
     def read(session: Session) -> dict[str, Any]:
-        return {**_state(session), "crawl": crawl_state(session, settings)}
+        return {**_state(session), "crawl": crawl_state(session, settings, running.study.landing)}
 
     return {"workspace": str(running.study.root), **running.study.database().read(read)}
 

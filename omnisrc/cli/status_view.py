@@ -18,6 +18,9 @@ MOST_LEASES = 8
 def crawl_view(crawl: Mapping[str, Any]) -> RenderableType:
     """The crawl's part of `status`, for a terminal of 80 columns or more."""
     parts: list[RenderableType] = [_now(crawl)]
+    if crawl["budgets"]:
+        words = "\n".join(f"{name}: {given['sentence']}" for name, given in crawl["budgets"].items())
+        parts.append(Text(f"Budgets\n{words}"))
     if crawl["queues"]:
         parts += [Text(), _queues(crawl["queues"])]
     if crawl["leases"]:

@@ -12,6 +12,7 @@ from db.controls import read_controls
 from db.frontier import pause_host
 from db.ledger import now
 from db.models import ActionClass, Query, QueryPage
+from omnisrc.crawl import budgets
 from omnisrc.crawl.finds import record_finds
 from omnisrc.crawl.identity import open_client
 from omnisrc.crawl.jobs import add_discover, add_fetch, drains, read_subject
@@ -45,11 +46,13 @@ class Ask:
 def run(job: Job) -> None:
     """Asks the provider for the page that the job's subject names, and records what it found.
 
-    Raises PutBack where the service has no slot free or asked for a pause, or a person paused it; ItemError where it
-    does not answer.
+    Raises PutBack where the service has no slot free or asked for a pause, a person paused it, or a budget is used
+    up; ItemError where it does not answer.
     """
     ask = job.database.read(lambda session: _ask(session, job.subject))
     settings = job.study.section(CrawlSettings)
+    if job.database.read(lambda session: budgets.reached(session, settings, job.study.landing)):
+        raise PutBack(PAUSED_S)
     gate = HostGate(Pace(1))
     client = open_client(settings, gate)
     provider = open_provider(ask.provider, job.study.section(ProviderSettings), media_wish(job), client)

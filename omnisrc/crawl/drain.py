@@ -14,6 +14,7 @@ from db.models import Asset
 from omnisrc.crawl.breaker import TROUBLE
 from omnisrc.crawl.claims import Claims, HostShare
 from omnisrc.crawl.landing import Landing
+from omnisrc.crawl.meter import Meter
 from omnisrc.crawl.outcome import Fetched, Outcome
 from omnisrc.crawl.retrieve import Retriever
 from omnisrc.crawl.settings import CrawlSettings
@@ -30,7 +31,7 @@ LONGEST_PAUSE_S = 300.0
 
 
 class Drain:
-    """Takes assets until time, bytes or the frontier are used up, or `stopping`; `outcomes` is what became of them.
+    """Takes assets until time, bytes, budgets or the frontier are used up, or `stopping`; `outcomes` is what came.
 
     Every host is worked on by as many tasks as the drain holds slots of it. A host that asks for a long pause is left.
     With the frontier empty it goes on for as long as `expecting` says that more may come.
@@ -45,6 +46,7 @@ class Drain:
         landing: Landing,
         stopping: Callable[[], bool],
         expecting: Callable[[], bool] = lambda: False,
+        meter: Meter | None = None,
     ) -> None:
         self._settings = settings
         self._claims = claims
@@ -53,6 +55,7 @@ class Drain:
         self._landing = landing
         self._stopping = stopping
         self._expecting = expecting
+        self._meter = meter or Meter()
         self._until = 0.0
         self._fatal: ItemError | None = None
         self._working: dict[str, set[asyncio.Task[None]]] = {}
@@ -99,6 +102,7 @@ class Drain:
             and self._landing.stored_bytes < self._settings.drain_bytes
             and self._fatal is None
             and not self._stopping()
+            and self._meter.has_room(self._landing.stored_bytes)
         )
 
     async def _open_hosts(self) -> None:
@@ -145,7 +149,10 @@ class Drain:
 
     async def _work(self, share: HostShare) -> None:
         while (asset := await self._next(share)) is not None:
-            outcome = await self._one(asset)
+            try:
+                outcome = await self._one(asset)
+            finally:
+                self._meter.end(asset)
             if outcome is not None:
                 self.outcomes.append(outcome)
 
@@ -163,7 +170,10 @@ class Drain:
             if not share.assets and not share.empty:
                 share.assets.extend(await asyncio.to_thread(self._claims.more, share))
                 share.empty = not share.assets
-        return share.assets.popleft() if share.assets else None
+        if not share.assets or not self._taking():
+            return None
+        self._meter.begin(share.assets[0])
+        return share.assets.popleft()
 
     async def _put_back_paused(self, share: HostShare) -> None:
         """Gives back what is in hand of providers that were paused."""

@@ -9,10 +9,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from db import models
 from omnisrc.crawl.claims import Claims
@@ -20,6 +22,7 @@ from omnisrc.crawl.drain import Drain
 from omnisrc.crawl.identity import open_client
 from omnisrc.crawl.jobs import DISCOVER, drains
 from omnisrc.crawl.landing import Landing, LandingRules
+from omnisrc.crawl.meter import Meter
 from omnisrc.crawl.providers.folder import folder_root
 from omnisrc.crawl.publish import publish
 from omnisrc.crawl.retrieve import Retriever
@@ -52,9 +55,11 @@ def run(job: Job) -> None:
     rules = LandingRules(settings.min_side, media.image_short_side, media.jpeg_quality)
     spill = job.study.landing / f"fetch-{job.token}-"
     landing = Landing(job.study.landing, f"landing-{job.token}", shared_pool(media), rules)
+    meter = Meter(settings, job.study.landing, drains(job.study))
     try:
+        _tell(job, meter, landing, {})
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # a sixth less CPU for an image
-            drain = runner.run(_drain(job, settings, claims, store, landing, spill))
+            drain = runner.run(_drain(job, settings, claims, store, landing, spill, meter))
         publish(job, landing, drain.outcomes, store)
     finally:
         landing.close()
@@ -63,7 +68,13 @@ def run(job: Job) -> None:
 
 
 async def _drain(
-    job: Job, settings: CrawlSettings, claims: Claims, store: HostTableStore, landing: Landing, spill: Path
+    job: Job,
+    settings: CrawlSettings,
+    claims: Claims,
+    store: HostTableStore,
+    landing: Landing,
+    spill: Path,
+    meter: Meter,
 ) -> Drain:
     # Lookups of dead hosts block a thread for seconds each; the database must not wait for them.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "fetch"))
@@ -79,9 +90,9 @@ async def _drain(
             longest_delay_s=settings.longest_crawl_delay_s,
         )
         may_download = downloader if providers.ytdlp.accept_terms else None
-        retriever = Retriever(client, optouts, settings, spill, folder_root(providers), may_download)
-        drain = Drain(settings, claims, gate, retriever, landing, job.stopping, lambda: _searching(job))
-        beside = [asyncio.create_task(_tell_progress(job, drain, landing)), asyncio.create_task(_obey(drain))]
+        retriever = Retriever(client, optouts, settings, spill, folder_root(providers), may_download, meter.count)
+        drain = Drain(settings, claims, gate, retriever, landing, job.stopping, lambda: _searching(job), meter)
+        beside = [asyncio.create_task(_tell_progress(job, drain, landing, meter)), asyncio.create_task(_obey(drain))]
         try:
             await drain.run()
         finally:
@@ -89,6 +100,8 @@ async def _drain(
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+            with suppress(SQLAlchemyError):  # what made the drain fail must not be hidden
+                await asyncio.to_thread(_tell, job, meter, landing, {})
             for site in gate.held:
                 await asyncio.to_thread(claims.let_go, site, gate.wait_s(site))
     return drain
@@ -110,7 +123,7 @@ async def _obey(drain: Drain) -> None:
             log.exception("what is set cannot be read")
 
 
-async def _tell_progress(job: Job, drain: Drain, landing: Landing) -> None:
+async def _tell_progress(job: Job, drain: Drain, landing: Landing, meter: Meter) -> None:
     """Lets the ledger know from time to time how far a drain is: its result is not there before its end."""
     started = time.monotonic()
     while True:
@@ -118,15 +131,25 @@ async def _tell_progress(job: Job, drain: Drain, landing: Landing) -> None:
         done = {
             "assets": sum(outcome.later_s is None for outcome in drain.outcomes),
             "stored": len(landing.landed),
-            "bytes": landing.stored_bytes,
             "seconds": round(time.monotonic() - started, 1),
         }
-        change = (
-            update(models.Job)
-            .where(models.Job.id == job.lease.job_id, models.Job.lease_token == job.token)
-            .values(result=done)
-        )
         try:
-            await asyncio.to_thread(job.database.write, lambda session, change=change: session.execute(change))
+            await asyncio.to_thread(_tell, job, meter, landing, done)
         except SQLAlchemyError:  # the drain's end will find out, and has more to lose
             log.exception("how far the drain is cannot be told")
+
+
+def _tell(job: Job, meter: Meter, landing: Landing, done: dict[str, Any]) -> None:
+    """Writes how far the job is, and renews what it may take of the budgets."""
+
+    def tell(session: Session) -> dict[str, Any]:
+        stored = landing.stored_bytes
+        told = meter.renew(session, job.lease.job_id, stored)
+        session.execute(
+            update(models.Job)
+            .where(models.Job.id == job.lease.job_id, models.Job.lease_token == job.token)
+            .values(result={**done, "bytes": stored, **told})
+        )
+        return told
+
+    meter.settled(job.database.write(tell))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
@@ -14,7 +15,7 @@ from db import catalogue
 from db.controls import Controls, read_controls
 from db.ledger import now
 from db.models import Asset, Host, HostSlot, Job
-from omnisrc.crawl import breaker
+from omnisrc.crawl import breaker, budgets
 from omnisrc.crawl.finds import LOCAL_SITE
 from omnisrc.crawl.jobs import DISCOVER, FETCH
 from omnisrc.crawl.pace import Limits
@@ -39,7 +40,7 @@ class HostState:
     breaker: str  # closed | open | probing
 
 
-def crawl_state(session: Session, settings: CrawlSettings) -> dict[str, Any]:
+def crawl_state(session: Session, settings: CrawlSettings, landing: Path) -> dict[str, Any]:
     """All of it, as one object of plain values."""
     controls, moment = read_controls(session), now(session)
     hosts = host_states(session, settings, controls, moment)
@@ -50,10 +51,20 @@ def crawl_state(session: Session, settings: CrawlSettings) -> dict[str, Any]:
         "leases": leases(session, moment),
         "rates": rates,
         "failures": failures(session),
+        "budgets": _budgets(session, landing),
         "paused": controls.paused,
         "set": {name: asdict(given) for name, given in sorted(controls.by_scope.items())},
         "hosts": [asdict(host) for host in hosts],
         "finish_s": finish_s(hosts, rates["items_per_s"], controls, searches),
+    }
+
+
+def _budgets(session: Session, landing: Path) -> dict[str, dict[str, Any]]:
+    """What crawls have used, beside the limits of the newest crawl command."""
+    return {
+        budget.name: {"used": budget.spent, "limit": budget.limit, "sentence": budget.sentence()}
+        for budget in budgets.used(session, None, landing)
+        if budget.limit is not None or (budget.spent and budget.name != "free")
     }
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import distinct, func, select
 from sqlalchemy.orm import Session
 
 from db.insert import insert_missing
 from db.models import ActionClass, Asset, Find, Query, QueryPage
+from omnisrc.crawl.windows import ALL_TIME, Window
 
 TEXT_LENGTH = 500
 
@@ -25,10 +27,24 @@ class Scope:
     """Provider -> the kinds (`image`, `video`) to ask it for."""
     per_class: Mapping[str, int]
     """Kind -> assets to store for each class."""
+    windowed: frozenset[str] = frozenset()
+    """The providers that can be asked for a time window."""
+    window: Window = ALL_TIME
+    """Only queries of this very window are asked, where it is one."""
+    newer: bool = False
+    """Providers with windows are asked for what is newer than what they were asked for before, and nothing else."""
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
         return [(provider, kind) for provider, kinds in self.kinds_of.items() for kind in kinds]
+
+    def holds(self, provider: str, kind: str, window: str, pages: int) -> bool:
+        """Whether a query of this provider, kind and time window, of which so many pages were asked, may be asked."""
+        if kind not in self.kinds_of.get(provider, ()):
+            return False
+        if self.window:
+            return window == str(self.window)
+        return not self.newer or provider not in self.windowed or bool(window) or pages == 0
 
 
 def register_queries(session: Session, scope: Scope) -> int:
@@ -37,20 +53,25 @@ def register_queries(session: Session, scope: Scope) -> int:
         select(ActionClass.id, ActionClass.query).where(ActionClass.class_list_id == scope.class_list_id)
     ).all()
     rows = [
-        {
-            "class_id": class_id,
-            "provider": provider,
-            "kind": kind,
-            "text": text[:TEXT_LENGTH],
-            "time_window": "",
-            "wanted": 0,
-            "exhausted": False,
-        }
+        query_row(class_id, provider, kind, text, str(scope.window))
         for class_id, text in classes
         for provider, kind in scope.pairs
     ]
     insert_missing(session, Query, rows)
     return len(rows)
+
+
+def query_row(class_id: int, provider: str, kind: str, text: str, window: str) -> dict[str, Any]:
+    """A new row of the table of queries."""
+    return {
+        "class_id": class_id,
+        "provider": provider,
+        "kind": kind,
+        "text": text[:TEXT_LENGTH],
+        "time_window": window,
+        "wanted": 0,
+        "exhausted": False,
+    }
 
 
 @dataclass(frozen=True)
@@ -63,6 +84,8 @@ class OpenQuery:
     kind: str
     pages: int
     finds: int
+    window: str = ""
+    wanted: int = 0
 
 
 def open_queries(session: Session, scope: Scope) -> list[OpenQuery]:
@@ -75,15 +98,17 @@ def open_queries(session: Session, scope: Scope) -> list[OpenQuery]:
             Query.kind,
             func.count(QueryPage.id),
             func.coalesce(func.sum(QueryPage.finds), 0),
+            Query.time_window,
+            Query.wanted,
         )
         .join(ActionClass, ActionClass.id == Query.class_id)
         .outerjoin(QueryPage, QueryPage.query_id == Query.id)
         .where(ActionClass.class_list_id == scope.class_list_id, Query.exhausted.is_(False))
-        .group_by(Query.id, Query.class_id, Query.provider, Query.kind)
+        .group_by(Query.id, Query.class_id, Query.provider, Query.kind, Query.time_window, Query.wanted)
         .order_by(Query.id)
     )
     found = [OpenQuery(*row) for row in rows]
-    return [query for query in found if query.kind in scope.kinds_of.get(query.provider, ())]
+    return [query for query in found if scope.holds(query.provider, query.kind, query.window, query.pages)]
 
 
 def in_hand(session: Session, scope: Scope) -> dict[tuple[int, str], int]:
@@ -103,21 +128,37 @@ def shares(
     queries: Sequence[OpenQuery],
     have: Mapping[tuple[int, str], int],
     per_class: Mapping[str, int],
-    busy: frozenset[int],
+    busy: Mapping[int, int],
 ) -> list[tuple[OpenQuery, int]]:
     """Which queries to ask now, and each for how many finds, so that every class gets what it lacks.
 
-    A class with a query in `busy` waits for its answer. What a class lacks is split evenly over its queries, those
-    that gave the least so far first; a class that has enough asks no more.
+    `busy` queries are being asked: query -> the finds that are expected of it, which nobody else is asked for. What a
+    class lacks beside is split evenly over the other providers that have more, those that gave the least so far first;
+    of each its newest window is asked. A class that has enough asks no more.
     """
     by_class: dict[tuple[int, str], list[OpenQuery]] = defaultdict(list)
     for query in queries:
         by_class[query.class_id, query.kind].append(query)
     asked: list[tuple[OpenQuery, int]] = []
     for (class_id, kind), group in by_class.items():
-        lacking = per_class.get(kind, 0) - have.get((class_id, kind), 0)
-        if lacking <= 0 or any(query.id in busy for query in group):
+        expected = sum(busy.get(query.id, 0) for query in group)
+        lacking = per_class.get(kind, 0) - have.get((class_id, kind), 0) - expected
+        if lacking <= 0:
             continue
-        chosen = sorted(group, key=lambda query: (query.finds, query.id))[:lacking]
+        chosen = _one_of_each_provider(group, busy)[:lacking]
         asked += [(query, math.ceil(lacking / len(chosen))) for query in chosen]
     return asked
+
+
+def _one_of_each_provider(group: Sequence[OpenQuery], busy: Mapping[int, int]) -> list[OpenQuery]:
+    """The query to ask next of each provider that is not being asked, what gave the least before what gave more."""
+    gave: Counter[str] = Counter()
+    newest: dict[str, OpenQuery] = {}
+    for query in group:
+        gave[query.provider] += query.finds
+        known = newest.get(query.provider)
+        if known is None or (query.window, -query.id) > (known.window, -known.id):
+            newest[query.provider] = query
+    asking = {query.provider for query in group if query.id in busy}
+    free = [query for provider, query in newest.items() if provider not in asking]
+    return sorted(free, key=lambda query: (gave[query.provider], query.id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -24,7 +25,10 @@ BUSY_S = 5.0
 
 
 class Retriever:
-    """Fetches assets; large bodies go through files whose path begins with `spill`."""
+    """Fetches assets; large bodies go through files whose path begins with `spill`.
+
+    `count` is told the bytes that come over the network, as they come.
+    """
 
     def __init__(
         self,
@@ -34,6 +38,7 @@ class Retriever:
         spill: Path,
         local_root: Path | None,
         downloader: Downloader | None = None,
+        count: Callable[[int], None] | None = None,
     ) -> None:
         self._client = client
         self._optouts = optouts
@@ -41,6 +46,7 @@ class Retriever:
         self._spill = spill
         self._local_root = local_root
         self._downloader = downloader
+        self._count = count
 
     async def retrieve(self, asset: Asset, heard: dict[str, Answer]) -> tuple[Body, Fetched]:
         """The body and where it came from at last.
@@ -82,6 +88,7 @@ class Retriever:
             folder=self._spill.parent,
             prefix=self._spill.name,
             check_head=head_check(kind),
+            count=self._count,
         )
 
     def _local(self, asset: Asset) -> Body:

@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+from omnisrc.config import Size
 from omnisrc.licences import LicenceRules
 
+NO_LIMIT = Size(0)
 PRODUCT_TOKEN = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -57,6 +59,10 @@ class CrawlSettings:
     drains: int = 0  # fetch jobs at a time, each with its share of every host; 0: engine.io_workers
     drain_s: float = 20.0  # one fetch job takes new items for so long,
     drain_bytes: int = 64 * 2**20  # or until it has stored so much
+    max_disk: Size = NO_LIMIT  # landing shards take no more; 0: however much
+    min_free_disk: Size = NO_LIMIT  # so much of the workspace's volume stays free; 0: down to nothing
+    max_hours: float = 0.0  # of crawling, over all crawl commands of the study; 0: however long
+    max_download: Size = NO_LIMIT  # of media, over all crawl commands of the study; 0: however much
     max_days: float = 0.0  # a crawl whose plan takes longer is refused; 0: however long it takes
 
     def __post_init__(self) -> None:
@@ -72,8 +78,8 @@ class CrawlSettings:
             raise ValueError("optout_agents are product tokens (letters, digits and _.-), such as GPTBot")
         if min(self.images_per_class, self.videos_per_class, self.min_side) < 0:
             raise ValueError("images_per_class, videos_per_class and min_side are at least 0")
-        if self.max_days < 0:
-            raise ValueError("max_days is at least 0 (0: however long it takes)")
+        if min(self.max_days, self.max_hours) < 0:
+            raise ValueError("max_days and max_hours are at least 0 (0: however long it takes)")
 
     def per_class(self, kind: str) -> int:
         """How many stored assets of a kind a class should get."""

@@ -8,37 +8,54 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db import frontier, ledger
 from db.controls import read_controls
 from db.models import Asset, Job, Query, QueryPage
-from omnisrc.crawl.jobs import DISCOVER, FETCH, STAGES, add_discover, add_fetch, read_subject
+from omnisrc.crawl import budgets
+from omnisrc.crawl.jobs import DISCOVER, FETCH, STAGES, add_discover, add_fetch, drains, read_subject
 from omnisrc.crawl.queries import OpenQuery, Scope, in_hand, open_queries, shares
+from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.errors import ErrorClass, UserError, WorldError
+from omnisrc.study import Study
 
 NETWORK = tuple(error.value for error in (ErrorClass.DNS, ErrorClass.CONNECT, ErrorClass.TIMEOUT, ErrorClass.TLS))
 MISTAKE = "user"
 ENOUGH_FAILURES = 3
+PATIENCE_S = 60.0
+"""A search that begins no sooner holds nobody up: its share is asked of the other providers."""
+
+
+class Search(NamedTuple):
+    """A discover job that is not done."""
+
+    id: int
+    state: str
+    not_before: float
 
 
 class TopUp:
     """One crawl's needs, as the engine's `top_up`.
 
     Args:
-        overrides: the `--set` of the command, which its jobs run under.
-        drains: fetch jobs at a time.
-        longest_wait_s: the crawl ends when no asset can be fetched sooner than this; `waits_s` says how long then.
-            It does not end so while a person has paused some of it.
+        study: with the `--set` of the command, which its jobs run under.
+
+    The crawl ends when no asset can be fetched sooner than `crawl.longest_wait_s`; `waits_s` says how long then. It
+    does not end so while a person has paused some of it. It ends with BudgetReached where a budget is used up and
+    something is left to do, when what runs has ended.
     """
 
-    def __init__(self, scope: Scope, *, overrides: Sequence[str], drains: int, longest_wait_s: float) -> None:
+    def __init__(self, scope: Scope, study: Study) -> None:
         self._scope = scope
-        self._overrides = tuple(overrides)
-        self._drains = drains
-        self._longest_wait_s = longest_wait_s
+        self._settings = study.section(CrawlSettings)
+        self._landing = study.landing
+        self._overrides = study.overrides
+        self._drains = drains(study)
+        self._longest_wait_s = self._settings.longest_wait_s
         self._first_page = 0
         self._first_fetch = 0
         self._ask_at = 0.0
@@ -47,6 +64,7 @@ class TopUp:
     def start(self, session: Session) -> None:
         """Forgets the failures of earlier runs: running the command again is to try again."""
         self._first_page = (session.scalar(select(func.max(QueryPage.id))) or 0) + 1
+        budgets.begin(session, self._settings)
         fresh = {"state": "waiting", "attempts": 0, "not_before": 0.0, "error": None, "error_detail": None}
         session.execute(update(Job).where(Job.stage == DISCOVER, Job.state.in_(["waiting", "failed"])).values(**fresh))
         session.execute(
@@ -58,6 +76,10 @@ class TopUp:
 
     def __call__(self, session: Session) -> bool:
         """Adds what is needed now; True while more may come. Raises WorldError where going on makes no sense."""
+        budgets.tick(session)
+        end = budgets.reached(session, self._settings, self._landing)
+        if end is not None:
+            return self._end_at(session, end)
         if read_controls(session).all.paused:
             return True
         self._check_failures(session)
@@ -66,6 +88,20 @@ class TopUp:
         if asking and not fetching:
             self._check_pauses(session)
         return asking or fetching
+
+    def _end_at(self, session: Session, end: budgets.Used) -> bool:
+        """Lets what runs end; then False where nothing else was left to do. Raises BudgetReached."""
+        if session.scalar(select(Job.id).where(Job.stage.in_(STAGES), Job.state == "leased").limit(1)) is not None:
+            return True
+        if self._something_waits(session) or ledger.open_jobs(session, STAGES) or self.lacking(session):
+            raise budgets.BudgetReached(end)
+        return False
+
+    def lacking(self, session: Session) -> int:
+        """Classes that have not what is wanted while a provider has more, of all kinds together."""
+        queries = open_queries(session, self._scope)
+        asked = shares(queries, in_hand(session, self._scope), self._scope.per_class, {})
+        return len({query.class_id for query, _ in asked})
 
     def was_answered(self, session: Session) -> bool:
         """Whether any query got an answer since `start`."""
@@ -77,21 +113,39 @@ class TopUp:
         began = time.monotonic()
         queries = open_queries(session, self._scope)
         jobs = self._jobs(session)
-        failed = {query_id for query_id, state in jobs.items() if state == "failed"}
-        busy = frozenset(query_id for query_id, state in jobs.items() if state in ledger.OPEN)
-        able = [query for query in queries if query.id not in failed]
-        asked = shares(able, in_hand(session, self._scope), self._scope.per_class, busy)
+        able = [query for query in queries if query.id not in jobs or jobs[query.id].state != "failed"]
+        have, later = in_hand(session, self._scope), ledger.now(session) + PATIENCE_S
+        held_up = {query.id: query for query in able if query.id in jobs and jobs[query.id].not_before > later}
+        busy = {query.id: max(0, query.wanted - query.finds) for query in able if query.id in jobs}
+        busy |= dict.fromkeys(held_up, 0)
+        self._withdraw(
+            session,
+            [
+                jobs[query.id].id
+                for query in held_up.values()
+                if have.get((query.class_id, query.kind), 0) >= self._scope.per_class.get(query.kind, 0)
+            ],
+        )
+        asked = shares(able, have, self._scope.per_class, busy)
         for query, more in asked:
             self._ask(session, query, more)
         self._ask_at = time.monotonic() + 20 * (time.monotonic() - began)
         return bool(asked or busy)
 
-    def _jobs(self, session: Session) -> dict[int, str]:
-        """State of the newest discover job of each query that is not done."""
+    def _jobs(self, session: Session) -> dict[int, Search]:
+        """The newest discover job of each query that is not done."""
         rows = session.execute(
-            select(Job.subject, Job.state).where(Job.stage == DISCOVER, Job.state != "done").order_by(Job.id)
+            select(Job.id, Job.subject, Job.state, Job.not_before)
+            .where(Job.stage == DISCOVER, Job.state != "done")
+            .order_by(Job.id)
         )
-        return {read_subject(subject)[0]: state for subject, state in rows}
+        return {read_subject(row.subject)[0]: Search(row.id, row.state, row.not_before) for row in rows}
+
+    @staticmethod
+    def _withdraw(session: Session, job_ids: Sequence[int]) -> None:
+        """Takes back searches whose services asked for a pause, where others have given enough meanwhile."""
+        if job_ids:
+            session.execute(delete(Job).where(Job.id.in_(job_ids), Job.state == "waiting"))
 
     def _ask(self, session: Session, query: OpenQuery, more: int) -> None:
         session.execute(update(Query).where(Query.id == query.id).values(wanted=query.finds + more))

@@ -26,6 +26,7 @@ class BodyLimits:
     `min_speed` (bytes/s, over the whole body) counts after `grace_s`. A body over `memory_bytes` goes to a file in
     `folder` whose name begins with `prefix`. `check_head` sees the first bytes before the rest is read, and raises
     ItemError where it has no use for them. With `cut` a longer body is read up to about `max_bytes` and not refused.
+    `count` is told how many bytes came over the network, as they come, whatever becomes of them.
     """
 
     max_bytes: int
@@ -36,6 +37,7 @@ class BodyLimits:
     prefix: str = "body-"
     check_head: Callable[[bytes], None] | None = None
     cut: bool = False
+    count: Callable[[int], None] | None = None
 
 
 @dataclass
@@ -176,6 +178,8 @@ def read_file(path: Path, limits: BodyLimits) -> Body:
     try:
         with path.open("rb") as file:
             while chunk := file.read(2**20):
+                if limits.count is not None:
+                    limits.count(len(chunk))
                 sink.write(chunk)
                 if sink.length > limits.max_bytes:
                     raise ItemError(ErrorClass.TOO_LARGE, f"more than {limits.max_bytes} bytes")
@@ -192,6 +196,8 @@ async def _pour(answer: Answer, limits: BodyLimits, sink: _Sink, inflater: _Infl
     content, started, received = answer.response.content, time.monotonic(), 0
     while chunk := await content.readany():
         received += len(chunk)
+        if limits.count is not None:
+            limits.count(len(chunk))
         if inflater is not None:
             inflater.feed(chunk, sink)
         else:

@@ -76,7 +76,7 @@ class FakeArchive:
             return mood
         asked = re.fullmatch(
             r"\((?P<words>[\w ]*)\) AND mediatype:\((?P<type>movies|image)\)"
-            r"(?P<open> AND licenseurl:\*creativecommons\*)?",
+            r"(?P<open> AND licenseurl:\*creativecommons\*)?( AND publicdate:\[[\dTZ:*-]+ TO [\dTZ:*-]+\])?",
             query["q"],
         )
         assert asked, query["q"]

@@ -26,6 +26,7 @@ class Photo:
     license: str = "4"
     media: str = "photo"
     said: dict[str, Any] = field(default_factory=dict)
+    uploaded: int = 0  # seconds since 1970
     lost: tuple[str, ...] = ()  # fields that the search leaves out
     films: tuple[tuple[str, int, int], ...] = (("360p", 640, 360), ("HD MP4", 1280, 720))
 
@@ -84,6 +85,8 @@ class FakeFlickr:
         photos = [photo for photo in self.found.get(query["text"], []) if photo.media == media]
         if "license" in query:
             photos = [photo for photo in photos if photo.license in query["license"].split(",")]
+        first, last = int(query.get("min_upload_date", 0)), int(query.get("max_upload_date", 2**40))
+        photos = [photo for photo in photos if first <= photo.uploaded <= last]
         per_page, page = min(int(query["per_page"]), 500), int(query["page"])
         last = max(1, -(-min(len(photos), MOST) // per_page))
         start = (min(page, last) - 1) * per_page  # a page beyond the end is the last one again

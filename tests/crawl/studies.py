@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select, update
 
 from db import catalogue
 from db.models import Asset, Host, Job
 from omnisrc.classes.load import load_class_list
-from omnisrc.crawl.jobs import drains
 from omnisrc.crawl.queries import Scope
 from omnisrc.crawl.start import register, wanted
 from omnisrc.crawl.top_up import TopUp
 from omnisrc.engine.work import work_once
 from omnisrc.study import Study
 
-FAST = ("crawl.host_rate=0", "crawl.host_concurrency=4", "media.guard_processes=1", "crawl.drain_s=10")
+FAST = (
+    "crawl.host_rate=0",
+    "crawl.host_concurrency=4",
+    "media.guard_processes=1",
+    "crawl.drain_s=10",
+    "crawl.longest_wait_s=60",
+)
 
 
 def crawl_study(base: Study, *sets: str) -> Study:
@@ -26,12 +32,17 @@ def crawl_study(base: Study, *sets: str) -> Study:
 
 
 def plan_crawl(
-    study: Study, class_file: Path, provider: str = "commons", kinds: tuple[str, ...] = ("image",), per_class: int = 50
+    study: Study,
+    class_file: Path,
+    provider: str = "commons",
+    kinds: tuple[str, ...] = ("image",),
+    per_class: int = 50,
+    **how: Any,
 ) -> tuple[TopUp, Scope]:
     """Registers classes and queries; what tops the crawl up, started."""
-    wish = wanted(study, provider.split(","), kinds, per_class)
+    wish = wanted(study, provider.split(","), kinds, per_class, **how)
     scope, _ = study.database().write(lambda session: register(session, load_class_list(class_file), wish))
-    top_up = TopUp(scope, overrides=study.overrides, drains=drains(study), longest_wait_s=60.0)
+    top_up = TopUp(scope, study)
     study.database().write(top_up.start)
     return top_up, scope
 

@@ -64,7 +64,7 @@ def known_rows(database: Database) -> None:
 
 def test_the_figures_are_those_of_the_rows(database: Database) -> None:
     known_rows(database)
-    state = database.read(lambda s: crawl_state(s, CrawlSettings(host_rate=4.0, host_concurrency=2)))
+    state = database.read(lambda s: crawl_state(s, CrawlSettings(host_rate=4.0, host_concurrency=2), Path()))
     assert state["queues"] == {"discover": {"waiting": 1, "later": 1}, "fetch": {"done": 2, "leased": 1}}
     (lease,) = state["leases"]
     assert (lease["subject"], lease["owner"], lease["done"]) == ("drain 2", "box, process 2", 240)
@@ -88,7 +88,7 @@ def test_the_time_to_finish_is_the_measured_rate_or_the_slowest_host(database: D
     settings = CrawlSettings(host_rate=4.0)
 
     def finish_s() -> float | None:
-        return database.read(lambda s: crawl_state(s, settings))["finish_s"]
+        return database.read(lambda s: crawl_state(s, settings, Path()))["finish_s"]
 
     assert finish_s() == 0.0
     search = database.write(lambda s: enqueue(s, "discover", "1/0"))
@@ -109,7 +109,7 @@ def test_the_time_to_finish_is_the_measured_rate_or_the_slowest_host(database: D
 @pytest.mark.parametrize("width", [80, 120])
 def test_it_fits_a_terminal(database: Database, width: int) -> None:
     known_rows(database)
-    state = database.read(lambda s: crawl_state(s, CrawlSettings()))
+    state = database.read(lambda s: crawl_state(s, CrawlSettings(), Path()))
     console = Console(record=True, width=width, file=io.StringIO())
     console.print(crawl_view(state))
     text = console.export_text()

@@ -53,13 +53,15 @@ class CallLimits:
 class About:
     """One line on the terms, and what stands between a user and the service.
 
-    `gate` is the setting that must name a permission. A provider that `finds_only` has no downloader here.
+    `gate` is the setting that must name a permission. A provider that `finds_only` has no downloader here. One with
+    `windows` can be asked for what was put up within a time window.
     """
 
     terms: str = ""
     needs_key: bool = False
     gate: str = ""
     finds_only: bool = False
+    windows: bool = False
 
 
 NO_LIMITS, NOTHING = CallLimits(), About()

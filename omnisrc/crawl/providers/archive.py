@@ -19,6 +19,7 @@ from omnisrc.crawl.providers.call import call_json, envelope
 from omnisrc.crawl.providers.numbers import seconds
 from omnisrc.crawl.providers.provider import Candidate, MediaWish, Page, Question
 from omnisrc.crawl.settings import ProviderSettings
+from omnisrc.crawl.windows import Window, iso
 from omnisrc.errors import ErrorClass, ItemError, UserError
 from omnisrc.licences import is_open, licence_of_url
 from omnisrc.web.client import Client
@@ -63,7 +64,10 @@ class Archive:
 
     page_size = 25
     limits = CallLimits(calls_per_find={"image": 1, "video": 1})
-    about = About("mixed rights, by default only what carries an open licence; no published limit: few calls at a time")
+    about = About(
+        "mixed rights, by default only what carries an open licence; no published limit: few calls at a time",
+        windows=True,
+    )
     kinds = ("image", "video")
 
     def __init__(self, settings: ProviderSettings, wish: MediaWish, client: Client) -> None:
@@ -138,7 +142,12 @@ class Archive:
         """In Lucene's language, of which nothing but words is let through from the question."""
         words = " ".join(_WORD.findall(question.text.lower()))
         query = f"({words}) AND mediatype:({MEDIA_TYPES[question.kind]})"
-        return f"{query} AND licenseurl:*creativecommons*" if self._open_only else query
+        if self._open_only:
+            query += " AND licenseurl:*creativecommons*"
+        window = Window.read(question.time_window)
+        if window:
+            query += f" AND publicdate:[{iso(window.since) or '*'} TO {iso(window.until) or '*'}]"
+        return query
 
     def _may_fit(self, item: object) -> bool:
         """Whether an item of a listing is worth a call."""

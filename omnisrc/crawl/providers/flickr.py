@@ -16,6 +16,7 @@ from omnisrc.crawl.providers.paging import Place
 from omnisrc.crawl.providers.provider import Candidate, MediaWish, Page, Question
 from omnisrc.crawl.providers.sizes import Version, near_version, objects, text_of, whole
 from omnisrc.crawl.settings import ProviderSettings
+from omnisrc.crawl.windows import Window
 from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.web.client import Client
 
@@ -56,7 +57,9 @@ class Flickr:
     page_size = 500
     kinds = ("image", "video")
     limits = CallLimits(per_hour=3600, results=4000, calls_per_find={"video": 1})
-    about = About("API free for non-commercial use; each owner's licence holds (setting licenses)", needs_key=True)
+    about = About(
+        "API free for non-commercial use; each owner's licence holds (setting licenses)", needs_key=True, windows=True
+    )
 
     def __init__(self, settings: ProviderSettings, wish: MediaWish, client: Client) -> None:
         self._settings = settings.flickr
@@ -108,6 +111,11 @@ class Flickr:
             "per_page": place.per_page,
             "page": place.page,
         }
+        window = Window.read(question.time_window)
+        if window.since is not None:
+            params["min_upload_date"] = int(window.since)
+        if window.until is not None:
+            params["max_upload_date"] = int(window.until)
         if question.kind == "image":
             params["content_type"] = 1  # no screenshots, no drawings
         if self._settings.licenses:

@@ -8,7 +8,10 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: `text` as a person would type it, for a class, of one kind (`image` or `video`)."""
+    """What is asked: `text` as a person would type it, for a class, of one kind (`image` or `video`).
+
+    `time_window` is the text of a Window, empty for all time.
+    """
 
     text: str
     kind: str

@@ -19,6 +19,7 @@ from omnisrc.crawl.providers.keys import need_key
 from omnisrc.crawl.providers.provider import Candidate, MediaWish, Page, Question
 from omnisrc.crawl.providers.sizes import objects, text_of
 from omnisrc.crawl.settings import ProviderSettings
+from omnisrc.crawl.windows import Window, iso
 from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.web.client import Client
 
@@ -39,7 +40,9 @@ class Youtube:
     page_size = 50
     kinds = ("video",)
     limits = CallLimits(per_day=100, results=500)
-    about = About("finding only: its terms forbid downloading without permission", needs_key=True, finds_only=True)
+    about = About(
+        "finding only: its terms forbid downloading without permission", needs_key=True, finds_only=True, windows=True
+    )
 
     def __init__(self, settings: ProviderSettings, wish: MediaWish, client: Client) -> None:
         self._settings = settings.youtube
@@ -71,6 +74,11 @@ class Youtube:
             "videoDuration": self._settings.duration,
             "safeSearch": "strict",
         }
+        window = Window.read(question.time_window)
+        if window.since is not None:
+            params["publishedAfter"] = iso(window.since)
+        if window.until is not None:
+            params["publishedBefore"] = iso(window.until)
         if cursor:
             params["pageToken"] = cursor
         data = await self._call("search", **params)

@@ -95,6 +95,16 @@ def test_what_is_asked_holds_words_alone_and_the_settings_wishes(archive: FakeAr
     assert find(archive, Question("?!", "video")) == Page([], None, calls=0)
 
 
+def test_a_time_window_is_asked_for(archive: FakeArchive) -> None:
+    for window in ("2026-01-01T00:00:00Z/2026-02-01T00:00:00Z", "2026-01-01T00:00:00Z/", "/2026-01-01T00:00:00Z"):
+        find(archive, Question("brush hair", "image", time_window=window))
+    assert [query["q"].rpartition(" AND ")[2] for query in archive.calls] == [
+        "publicdate:[2026-01-01T00:00:00Z TO 2026-02-01T00:00:00Z]",
+        "publicdate:[2026-01-01T00:00:00Z TO *]",
+        "publicdate:[* TO 2026-01-01T00:00:00Z]",
+    ]
+
+
 def test_images_and_videos_are_asked_for_apart(archive: FakeArchive) -> None:
     files = [file("a.jpg", format="JPEG", size="9", length="5"), file("b.mp4")]
     photo = Item("photo", "image", files=files, metadata={"runtime": "5"})

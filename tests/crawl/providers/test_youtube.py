@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -45,6 +46,13 @@ def test_a_video_becomes_a_candidate_with_its_watch_page(youtube: FakeYoutube) -
     assert (free.license, free.license_url) == ("CC BY 3.0", "https://creativecommons.org/licenses/by/3.0/")
     assert "all rights reserved" in (other.license or "") and other.duration is None
     assert page.next is None and page.calls == 2
+
+
+def test_a_time_window_is_asked_for(youtube: FakeYoutube) -> None:
+    within = replace(VIDEOS, time_window="2026-01-01T00:00:00Z/2026-02-01T00:00:00Z")
+    ask(youtube, lambda provider: provider.find(within, "", 5))
+    (query,) = [query for path, query in youtube.calls if "q" in query]
+    assert query["publishedAfter"] == "2026-01-01T00:00:00Z" and query["publishedBefore"] == "2026-02-01T00:00:00Z"
 
 
 def test_the_key_goes_in_a_header_and_not_in_the_url(youtube: FakeYoutube) -> None:

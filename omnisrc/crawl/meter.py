@@ -1,0 +1,98 @@
+"""How much of the budgets one fetch job may use: a grant that it renews about once a second.
+
+The grants of all running fetch jobs and what is used together never exceed a budget. A job begins an item only while
+what it has used and what its items under way are expected to take is less than its grant, so that a budget is overshot
+by no more than the items under way take beyond what was expected of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from db.models import Asset, Budget
+from omnisrc.crawl import budgets
+from omnisrc.crawl.plan import KEPT_BYTES, MEDIA_BYTES
+from omnisrc.crawl.settings import CrawlSettings
+
+SMALL = 4 * 10**6
+"""What is left is granted to one job alone when it is no more than this."""
+
+
+@dataclass
+class Meter:
+    """One fetch job's use of the budgets, in bytes. Without `settings` there are none.
+
+    Args:
+        landing: the folder on whose volume space is to stay free.
+        drains: how many fetch jobs share what is left.
+    """
+
+    settings: CrawlSettings | None = None
+    landing: Path = Path()
+    drains: int = 1
+    downloaded: int = 0
+    may_download: float = math.inf
+    may_store: float = math.inf
+    out_of_time: bool = False
+    _counted: int = 0
+    _under_way: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def count(self, length: int) -> None:
+        """So many more bytes came over the network."""
+        self.downloaded += length
+
+    def begin(self, asset: Asset) -> None:
+        media, kept = asset.found_bytes or MEDIA_BYTES.get(asset.kind, 0), KEPT_BYTES.get(asset.kind, 0)
+        self._under_way[asset.id] = (media, media if asset.kind == "video" else min(media, kept))
+
+    def end(self, asset: Asset) -> None:
+        self._under_way.pop(asset.id, None)
+
+    def has_room(self, stored: int) -> bool:
+        """Whether another item may begin, with `stored` bytes in this job's shards."""
+        media = sum(expected for expected, _ in self._under_way.values())
+        kept = sum(expected for _, expected in self._under_way.values())
+        return not self.out_of_time and self.downloaded + media < self.may_download and stored + kept < self.may_store
+
+    def renew(self, session: Session, job_id: int, stored: int) -> dict[str, Any]:
+        """Tells what this job has used, and grants it its share of what is left; what its row should tell others."""
+        assert self.settings is not None
+        limits = budgets.limits_of(self.settings)
+        budgets.tick(session)  # holds the lock under which grants are made
+        downloaded = self.downloaded
+        budgets.count_download(session, downloaded - self._counted)
+        others = budgets.running_drains(session, but=job_id)
+        told: dict[str, Any] = {"downloaded": downloaded}
+        may_download = may_store = math.inf
+        if limits["download"] is not None:
+            row = session.get_one(Budget, "download", populate_existing=True)
+            promised = sum(max(0, _number(job, "may_download") - _number(job, "downloaded")) for job in others)
+            may_download = told["may_download"] = downloaded + self._share(limits["download"] - row.spent - promised)
+        if limits["disk"] is not None:
+            promised = sum(max(_number(job, "may_store"), _number(job, "bytes")) for job in others)
+            left = limits["disk"] - budgets.stored_bytes(session) - promised - stored
+            may_store = told["may_store"] = stored + self._share(left)
+        if limits["free"] is not None:
+            may_store = min(may_store, stored + self._share(budgets.free_bytes(self.landing) - limits["free"]))
+        hours = session.get_one(Budget, "hours")
+        self.out_of_time = limits["hours"] is not None and hours.spent >= limits["hours"]
+        self.may_download, self.may_store = may_download, may_store
+        return told
+
+    def settled(self, told: Mapping[str, Any]) -> None:
+        """The transaction of `renew` went through."""
+        self._counted = int(told["downloaded"])
+
+    def _share(self, left: float) -> int:
+        left = max(0.0, left)
+        return int(left if left <= SMALL else max(SMALL, left / self.drains))
+
+
+def _number(told: Mapping[str, Any], name: str) -> int:
+    return int(told.get(name, 0))
