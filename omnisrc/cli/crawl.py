@@ -13,7 +13,7 @@ from omnisrc.cli.crawl_control import pause, rate, refuse_options_before, resume
 from omnisrc.cli.crawl_view import CrawlView, show_plan, show_summary
 from omnisrc.cli.options import Command, Json, Sets, Workspace, command
 from omnisrc.crawl.counts import crawl_counts
-from omnisrc.crawl.jobs import STAGES, drains
+from omnisrc.crawl.jobs import STAGES, most_drains
 from omnisrc.crawl.plan import PlanLine, as_json, plan, refuse_impossible
 from omnisrc.crawl.providers.registry import PROVIDERS, provider_names
 from omnisrc.crawl.queries import Scope
@@ -85,7 +85,7 @@ def crawl(
         top_up = TopUp(
             scope,
             overrides=running.study.overrides,
-            drains=drains(running.study),
+            drains=most_drains(running.study),
             longest_wait_s=settings.longest_wait_s,
         )
         _run(running, top_up, engine)

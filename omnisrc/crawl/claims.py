@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from db import frontier
 from db.controls import Controls, read_controls
 from db.frontier import host_row
 from db.ledger import now
-from db.models import Asset, Host
+from db.models import Asset, Host, Job
 from db.session import Database
 from omnisrc.crawl import breaker
 from omnisrc.crawl.finds import LOCAL_SITE
+from omnisrc.crawl.jobs import FETCH
 from omnisrc.crawl.pace import Limits
 from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.crawl.site_store import HostTableStore
@@ -31,6 +33,7 @@ MOST_AT_ONCE = 256
 NOTICED_S = 2.0
 PAUSED_S = 30.0  # what led to a host that a person has paused is tried again then
 LOCAL = Limits(concurrency=16, rate=0.0)
+HOSTS_AT_A_TIME = 8  # in one transaction: it keeps all other writers out of SQLite
 
 
 @dataclass
@@ -62,8 +65,9 @@ class Revision(NamedTuple):
 class Claims:
     """Claims under one job's token. Its methods block: run them in a thread.
 
-    `drains` is how many drains share each host's slots. An asset that workers died on comes in a small batch, and
-    alone in the end: with such a one in hand nothing more is claimed (`fragile`).
+    `drains` is how many drains share each host's slots at least; where more are running, these count. An asset that
+    workers died on comes in a small batch, and alone in the end: with such a one in hand nothing more is claimed
+    (`fragile`).
     """
 
     def __init__(
@@ -75,33 +79,54 @@ class Claims:
         self._site_files = site_files
         self._drains = max(1, drains)
         self._claimed = 0
+        self._waiting: list[frontier.WaitingHost] = []
+        self._count_at = 0.0
         self._limits_of: dict[str, Limits] = {}
         self._probing: set[str] = set()
         self.fragile = False
 
     def hosts(self, room: int, skip: Iterable[str]) -> list[HostShare]:
         """Hosts with work and free slots, not among `skip`, until `room` slots are taken; with a first batch each."""
-        if self.fragile or room <= 0:
-            return []
         seen = frozenset(skip)
-        waiting = self._database.read(lambda session: frontier.waiting_hosts(session, read_controls(session)))
-        if not any(host.name not in seen for host in waiting):
-            return []
-        return self._database.write(lambda session: self._take_hosts(session, waiting, seen, room))
+        self._count_hosts()
+        shares: list[HostShare] = []
+        while room > 0 and not self.fragile:
+            self._waiting = [host for host in self._waiting if host.name not in seen]
+            if not self._waiting:
+                break
+            take = partial(self._take_hosts, waiting=self._waiting[:HOSTS_AT_A_TIME], room=room)
+            taken, tried, self.fragile = self._database.write(take)
+            del self._waiting[:tried]
+            self._claimed += sum(len(share.assets) for share in taken)
+            room -= sum(share.pace.concurrency for share in taken)
+            shares += taken
+        return shares
+
+    def _count_hosts(self) -> None:
+        """Looks which hosts have work, the most first: now and then, since it counts all that waits. In between what
+        was found is worked off."""
+        if time.monotonic() < self._count_at:
+            return
+        began = time.monotonic()
+        self._waiting = self._database.read(lambda session: frontier.waiting_hosts(session, read_controls(session)))
+        self._count_at = time.monotonic() + 20 * (time.monotonic() - began)
 
     def _take_hosts(
-        self, session: Session, waiting: list[frontier.WaitingHost], seen: frozenset[str], room: int
-    ) -> list[HostShare]:
+        self, session: Session, waiting: list[frontier.WaitingHost], room: int
+    ) -> tuple[list[HostShare], int, bool]:
+        """Shares of hosts until `room` slots are taken, how many hosts were tried, and whether their assets are
+        fragile."""
         shares: list[HostShare] = []
-        claimed, fragile = 0, False
-        controls = read_controls(session)
+        tried, claimed, fragile = 0, 0, False
+        controls, drains = read_controls(session), self._sharers(session)
         for host in waiting:
-            if host.name in seen or room <= 0 or fragile:
-                continue
+            if room <= 0 or fragile:
+                break
+            tried += 1
             row = session.get(Host, host.name)
             probe = self._is_probe(host.name, row)
             limits = self._limits(host.name, controls)
-            wanted = min(room, math.ceil(limits.concurrency / self._drains), host.waiting)
+            wanted = min(room, math.ceil(limits.concurrency / drains), host.waiting)
             slots = frontier.take_slots(session, host.name, self._token, wanted, limits.concurrency)
             if not slots:
                 continue
@@ -117,18 +142,24 @@ class Claims:
                 continue
             shares.append(share)
             self._limits_of[host.name] = limits
+            self._site_files.read_for(session, kept)
             claimed += len(kept)
             room -= slots
-        self._site_files.read(session, [share.site for share in shares])
-        self._claimed, self.fragile = self._claimed + claimed, fragile
-        return shares
+        return shares, tried, fragile
+
+    def _sharers(self, session: Session) -> int:
+        """How many drains share the slots of each host."""
+        running = select(func.count()).select_from(Job).where(Job.stage == FETCH, Job.state == "leased")
+        return max(self._drains, session.scalar(running) or 0)
 
     def more(self, share: HostShare) -> list[Asset]:
         """The next batch of a host's assets; its slots are given back where there is none."""
 
         def take(session: Session) -> tuple[list[Asset], bool]:
             rows = frontier.claim_assets(session, share.site, self._token, share.batch, read_controls(session))
-            return self._bearable(session, rows, self._claimed)
+            kept, fragile = self._bearable(session, rows, self._claimed)
+            self._site_files.read_for(session, kept)
+            return kept, fragile
 
         if self.fragile:
             return []
@@ -177,7 +208,7 @@ class Claims:
     def _fit(self, site: str, limits: Limits, session: Session) -> Pace | None:
         """Holds this job's share of a host's new slots; None where none is left for it."""
         held = frontier.trim_slots(session, site, self._token, limits.concurrency)
-        more = math.ceil(limits.concurrency / self._drains) - held
+        more = math.ceil(limits.concurrency / self._sharers(session)) - held
         if more > 0:
             held += frontier.take_slots(session, site, self._token, more, limits.concurrency)
         if not held:
@@ -219,7 +250,7 @@ class Claims:
             self._is_probe(site, row)
             limits = self._limits_of[site] = self._limits(site, controls)
             slots = frontier.take_slots(session, site, self._token, 1, limits.concurrency)
-            self._site_files.read(session, [site])
+            self._site_files.read_of(session, site)
             return limits.share(slots) if slots else 1.0
 
         return self._database.write(take)

@@ -29,7 +29,7 @@ class TopUp:
 
     Args:
         overrides: the `--set` of the command, which its jobs run under.
-        drains: fetch jobs at a time.
+        drains: fetch jobs at a time at the most; 0: as many as workers take.
         longest_wait_s: the crawl ends when no asset can be fetched sooner than this; `waits_s` says how long then.
             It does not end so while a person has paused some of it.
     """
@@ -89,7 +89,9 @@ class TopUp:
     def _jobs(self, session: Session) -> dict[int, str]:
         """State of the newest discover job of each query that is not done."""
         rows = session.execute(
-            select(Job.subject, Job.state).where(Job.stage == DISCOVER, Job.state != "done").order_by(Job.id)
+            select(Job.subject, Job.state)
+            .where(Job.stage == DISCOVER, Job.state.in_([*ledger.OPEN, "failed"]))
+            .order_by(Job.id)
         )
         return {read_subject(subject)[0]: state for subject, state in rows}
 

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from db import catalogue
 from db.models import Asset, Host, Job
 from omnisrc.classes.load import load_class_list
-from omnisrc.crawl.jobs import drains
+from omnisrc.crawl.jobs import most_drains
 from omnisrc.crawl.queries import Scope
 from omnisrc.crawl.start import register, wanted
 from omnisrc.crawl.top_up import TopUp
@@ -31,7 +31,7 @@ def plan_crawl(
     """Registers classes and queries; what tops the crawl up, started."""
     wish = wanted(study, provider.split(","), kinds, per_class)
     scope, _ = study.database().write(lambda session: register(session, load_class_list(class_file), wish))
-    top_up = TopUp(scope, overrides=study.overrides, drains=drains(study), longest_wait_s=60.0)
+    top_up = TopUp(scope, overrides=study.overrides, drains=most_drains(study), longest_wait_s=60.0)
     study.database().write(top_up.start)
     return top_up, scope
 
