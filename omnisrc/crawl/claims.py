@@ -33,7 +33,6 @@ MOST_AT_ONCE = 256
 NOTICED_S = 2.0
 PAUSED_S = 30.0  # what led to a host that a person has paused is tried again then
 LOCAL = Limits(concurrency=16, rate=0.0)
-HOSTS_AT_A_TIME = 8  # in one transaction: it keeps all other writers out of SQLite
 
 
 @dataclass
@@ -79,7 +78,7 @@ class Claims:
         self._site_files = site_files
         self._drains = max(1, drains)
         self._claimed = 0
-        self._waiting: list[frontier.WaitingHost] = []
+        self._waiting: deque[frontier.WaitingHost] = deque()
         self._count_at = 0.0
         self._limits_of: dict[str, Limits] = {}
         self._probing: set[str] = set()
@@ -87,65 +86,51 @@ class Claims:
 
     def hosts(self, room: int, skip: Iterable[str]) -> list[HostShare]:
         """Hosts with work and free slots, not among `skip`, until `room` slots are taken; with a first batch each."""
-        seen = frozenset(skip)
-        self._count_hosts()
+        self._count_hosts(frozenset(skip))
         shares: list[HostShare] = []
-        while room > 0 and not self.fragile:
-            self._waiting = [host for host in self._waiting if host.name not in seen]
-            if not self._waiting:
-                break
-            take = partial(self._take_hosts, waiting=self._waiting[:HOSTS_AT_A_TIME], room=room)
-            taken, tried, self.fragile = self._database.write(take)
-            del self._waiting[:tried]
-            self._claimed += sum(len(share.assets) for share in taken)
-            room -= sum(share.pace.concurrency for share in taken)
-            shares += taken
+        while self._waiting and room > 0 and not self.fragile:
+            take = partial(self._take_host, self._waiting.popleft(), room)
+            share = self._database.write(
+                take
+            )  # one host a transaction: others wait for its slots, or for all of SQLite
+            if share is not None:
+                self._claimed += len(share.assets)
+                self.fragile = any(asset.losses for asset in share.assets)
+                room -= share.pace.concurrency
+                shares.append(share)
         return shares
 
-    def _count_hosts(self) -> None:
+    def _count_hosts(self, but: frozenset[str]) -> None:
         """Looks which hosts have work, the most first: now and then, since it counts all that waits. In between what
         was found is worked off."""
-        if time.monotonic() < self._count_at:
-            return
-        began = time.monotonic()
-        self._waiting = self._database.read(lambda session: frontier.waiting_hosts(session, read_controls(session)))
-        self._count_at = time.monotonic() + 20 * (time.monotonic() - began)
+        if time.monotonic() >= self._count_at:
+            began = time.monotonic()
+            found = self._database.read(lambda session: frontier.waiting_hosts(session, read_controls(session)))
+            self._waiting = deque(found)
+            self._count_at = time.monotonic() + 20 * (time.monotonic() - began)
+        self._waiting = deque(host for host in self._waiting if host.name not in but)
 
-    def _take_hosts(
-        self, session: Session, waiting: list[frontier.WaitingHost], room: int
-    ) -> tuple[list[HostShare], int, bool]:
-        """Shares of hosts until `room` slots are taken, how many hosts were tried, and whether their assets are
-        fragile."""
-        shares: list[HostShare] = []
-        tried, claimed, fragile = 0, 0, False
-        controls, drains = read_controls(session), self._sharers(session)
-        for host in waiting:
-            if room <= 0 or fragile:
-                break
-            tried += 1
-            row = session.get(Host, host.name)
-            probe = self._is_probe(host.name, row)
-            limits = self._limits(host.name, controls)
-            wanted = min(room, math.ceil(limits.concurrency / drains), host.waiting)
-            slots = frontier.take_slots(session, host.name, self._token, wanted, limits.concurrency)
-            if not slots:
-                continue
-            pace = limits.share(slots)
-            wait_s, streak = self._remembered(session, row)
-            share = HostShare(host.name, pace, wait_s, streak, 1 if probe else self._batch(pace), empty=probe)
-            share.troubled = row is not None and row.openings + row.failures > 0
-            rows = frontier.claim_assets(session, host.name, self._token, share.batch, controls)
-            kept, fragile = self._bearable(session, rows, self._claimed + claimed)
-            share.assets.extend(kept)
-            if not kept:
-                frontier.free_slots(session, host.name, self._token)
-                continue
-            shares.append(share)
-            self._limits_of[host.name] = limits
-            self._site_files.read_for(session, kept)
-            claimed += len(kept)
-            room -= slots
-        return shares, tried, fragile
+    def _take_host(self, host: frontier.WaitingHost, room: int, session: Session) -> HostShare | None:
+        """Up to `room` slots of a host, with a first batch of its assets; None where there is none of either."""
+        controls, row = read_controls(session), session.get(Host, host.name)
+        probe = self._is_probe(host.name, row)
+        limits = self._limits(host.name, controls)
+        wanted = min(room, math.ceil(limits.concurrency / self._sharers(session)), host.waiting)
+        slots = frontier.take_slots(session, host.name, self._token, wanted, limits.concurrency)
+        if not slots:
+            return None
+        pace = limits.share(slots)
+        wait_s, streak = self._remembered(session, row)
+        share = HostShare(host.name, pace, wait_s, streak, 1 if probe else self._batch(pace), empty=probe)
+        share.troubled = row is not None and row.openings + row.failures > 0
+        rows = frontier.claim_assets(session, host.name, self._token, share.batch, controls)
+        share.assets.extend(self._bearable(session, rows))
+        if not share.assets:
+            frontier.free_slots(session, host.name, self._token)
+            return None
+        self._limits_of[host.name] = limits
+        self._site_files.read_for(session, share.assets)
+        return share
 
     def _sharers(self, session: Session) -> int:
         """How many drains share the slots of each host."""
@@ -155,26 +140,27 @@ class Claims:
     def more(self, share: HostShare) -> list[Asset]:
         """The next batch of a host's assets; its slots are given back where there is none."""
 
-        def take(session: Session) -> tuple[list[Asset], bool]:
+        def take(session: Session) -> list[Asset]:
             rows = frontier.claim_assets(session, share.site, self._token, share.batch, read_controls(session))
-            kept, fragile = self._bearable(session, rows, self._claimed)
+            kept = self._bearable(session, rows)
             self._site_files.read_for(session, kept)
-            return kept, fragile
+            return kept
 
         if self.fragile:
             return []
-        kept, self.fragile = self._database.write(take)
+        kept = self._database.write(take)
+        self.fragile = any(asset.losses for asset in kept)
         self._claimed += len(kept)
         return kept
 
-    def _bearable(self, session: Session, rows: list[Asset], in_hand: int) -> tuple[list[Asset], bool]:
-        """The claimed assets that may be worked on beside what is in hand, and whether they are the last."""
+    def _bearable(self, session: Session, rows: list[Asset]) -> list[Asset]:
+        """The claimed assets that may be worked on beside what is in hand."""
         losses = max((asset.losses for asset in rows), default=0)
-        if losses >= 2 and in_hand:
+        if losses >= 2 and self._claimed:
             ids = [asset.id for asset in rows]
             session.execute(update(Asset).where(Asset.id.in_(ids)).values(lease_token=None))
-            return [], False
-        return rows, losses >= 1
+            return []
+        return rows
 
     def put_back(self, assets: Iterable[Asset]) -> None:
         """Gives back assets that nobody has asked for, without blame."""

@@ -23,7 +23,11 @@ def test_one_hosts_settings_go_before_those_of_all() -> None:
 
 def test_the_name_of_any_host_sets_what_its_domain_may_be_asked() -> None:
     assert CrawlSettings(hosts={"img1.a.example:80": HostSettings(1.0, 9)}).host("a.example") == HostSettings(1.0, 9)
-    two = {"img1.a.example": HostSettings(rate=0.0), "img2.a.example": HostSettings(3.0, 5), "b.example": HostSettings(9)}
+    two = {
+        "img1.a.example": HostSettings(rate=0.0),
+        "img2.a.example": HostSettings(3.0, 5),
+        "b.example": HostSettings(9),
+    }
     assert CrawlSettings(hosts=two).host("a.example") == HostSettings(3.0, 5), "the most careful"
     assert CrawlSettings(hosts={**two, "a.example": HostSettings(6.0)}).host("a.example") == HostSettings(6.0, 2)
     assert CrawlSettings().host("youtube.com").rate == 0.1
