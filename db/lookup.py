@@ -13,7 +13,7 @@ CHUNK = 500
 
 
 def rows_among(
-    session: Session, query: Select[Any], column: InstrumentedAttribute[Any], values: Sequence[Any]
+    session: Session, query: Select[*tuple[Any, ...]], column: InstrumentedAttribute[Any], values: Sequence[Any]
 ) -> Iterator[Any]:
     """The rows of `query` whose `column`, of the table that is asked, is one of `values`; each value once."""
     wanted = list(dict.fromkeys(values))

@@ -163,7 +163,8 @@ class Asset(Base):
     __table_args__ = (
         # What may be claimed, by host: the best first, and the earliest first.
         _partial("ix_asset_order", "host", "losses", "priority", "id", "not_before", where=CLAIMABLE),
-        _partial("ix_asset_ready", "host", "not_before", "provider", where=CLAIMABLE),
+        # SQLite reads it alone, without the rows, only where it has the columns of its condition too.
+        _partial("ix_asset_ready", "host", "not_before", "provider", "lease_token", "state", where=CLAIMABLE),
         _partial("ix_asset_lease_token", "lease_token", where="lease_token IS NOT NULL"),
         Index("ix_asset_counts", "state", "provider", "kind", "error"),
     )

@@ -302,7 +302,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_asset_found_sha1"), ["found_sha1"], unique=False)
     claimable = "state = 'waiting' AND lease_token IS NULL"
     partial_index("ix_asset_order", "asset", ["host", "losses", "priority", "id", "not_before"], claimable)
-    partial_index("ix_asset_ready", "asset", ["host", "not_before", "provider"], claimable)
+    partial_index("ix_asset_ready", "asset", ["host", "not_before", "provider", "lease_token", "state"], claimable)
     partial_index("ix_asset_lease_token", "asset", ["lease_token"], "lease_token IS NOT NULL")
 
     op.create_table(

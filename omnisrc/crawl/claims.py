@@ -32,6 +32,7 @@ from omnisrc.web.hosts import Pace
 MOST_AT_ONCE = 256
 NOTICED_S = 2.0
 PAUSED_S = 30.0  # what led to a host that a person has paused is tried again then
+COUNT_SHARE = 0.05  # of a drain's time may go into counting what waits
 LOCAL = Limits(concurrency=16, rate=0.0)
 
 
@@ -107,7 +108,7 @@ class Claims:
             began = time.monotonic()
             found = self._database.read(lambda session: frontier.waiting_hosts(session, read_controls(session)))
             self._waiting = deque(found)
-            self._count_at = time.monotonic() + 20 * (time.monotonic() - began)
+            self._count_at = time.monotonic() + (time.monotonic() - began) / COUNT_SHARE
         self._waiting = deque(host for host in self._waiting if host.name not in but)
 
     def _take_host(self, host: frontier.WaitingHost, room: int, session: Session) -> HostShare | None:
