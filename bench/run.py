@@ -16,7 +16,7 @@ import traceback
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("crawl_images", "crawl_videos", "predict", "train_step", "sparse_sampling")
+NAMES = ("crawl_images", "crawl_videos", "ledger", "two_machines", "predict", "train_step", "sparse_sampling")
 
 
 def main() -> int:

@@ -29,6 +29,7 @@ from db.models import (
 from db.session import Database
 
 Rows = Iterator[dict[str, Any]]
+AssetCounts = dict[tuple[str, str, str, str | None], int]
 CHUNK = 2000
 
 
@@ -250,11 +251,14 @@ def _class_names(session: Session) -> dict[int, str]:
     return {position: name for position, name in rows}
 
 
-def asset_counts(session: Session) -> dict[tuple[str, str, str, str | None], int]:
+def asset_counts(session: Session) -> AssetCounts:
     """Number of assets by (provider, kind, state, error class)."""
     rows = session.execute(
         select(Asset.provider, Asset.kind, Asset.state, Asset.error, func.count()).group_by(
-            Asset.provider, Asset.kind, Asset.state, Asset.error
+            Asset.state,
+            Asset.provider,
+            Asset.kind,
+            Asset.error,  # the order of the index ix_asset_counts
         )
     )
     return {(provider, kind, state, error): count for provider, kind, state, error, count in rows}

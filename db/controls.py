@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, delete, false, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from db.insert import insert_missing
 from db.models import Asset, Control
@@ -28,7 +28,8 @@ class Setting:
 
 @dataclass(frozen=True)
 class Controls:
-    """All that is set, by scope: `all`, `provider:NAME`, `HOST` (every port of it) or `HOST:PORT`."""
+    """All that is set, by scope: `all`, `provider:NAME`, or a host as the host table names it; `HOST` stands for every
+    `HOST:PORT`."""
 
     by_scope: Mapping[str, Setting] = field(default_factory=dict)
 
@@ -61,16 +62,22 @@ class Controls:
 
     def unpaused(self) -> list[ColumnElement[bool]]:
         """Conditions on assets that no pause holds back."""
+        return [*self.unpaused_hosts(Asset.host), *self.unpaused_providers()]
+
+    def unpaused_hosts(self, host: ColumnElement[str] | InstrumentedAttribute[str]) -> list[ColumnElement[bool]]:
+        """Conditions on a column of host names that no pause holds back."""
         if self.all.paused:
             return [false()]
         found: list[ColumnElement[bool]] = []
-        if self.providers:
-            found.append(Asset.provider.not_in(self.providers))
         for scope in self.paused:
             if not scope.startswith(PROVIDER):
-                found.append(Asset.host != scope)
-                found.append(~Asset.host.startswith(f"{scope}:", autoescape=True))
+                found.append(host != scope)
+                found.append(~host.startswith(f"{scope}:", autoescape=True))
         return found
+
+    def unpaused_providers(self) -> list[ColumnElement[bool]]:
+        """Conditions on assets whose provider no pause holds back."""
+        return [Asset.provider.not_in(self.providers)] if self.providers else []
 
 
 def _scopes(site: str | None) -> list[str]:

@@ -1,19 +1,23 @@
 """The frontier: assets that wait to be fetched, and the slots that bound every worker's requests to a host.
 
-An asset or slot is held by the job whose token it bears; when that job ends or is reaped, it is free again.
+An asset or slot is held by the job whose token it bears; when that job ends or is reaped, it is free again. What is
+asked here every second or for every batch goes by index from host to host: it touches no row for each asset that waits.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import case, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import CTE, case, delete, exists, func, or_, select, text, update
+from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm.attributes import set_committed_value
 
 from db.controls import Controls
 from db.insert import insert_missing
-from db.models import Asset, Host, HostSlot
+from db.models import CLAIMABLE, Asset, Host, HostSlot
 from db.session import epoch
 
 
@@ -28,15 +32,22 @@ class WaitingHost:
 NOTHING_SET = Controls()
 
 
+def claimable() -> Any:
+    """Assets that wait and are in nobody's hands, in the words of the indices over them."""
+    return text(" AND ".join(f"asset.{part}" for part in CLAIMABLE.split(" AND ")))
+
+
 def waiting_hosts(session: Session, controls: Controls = NOTHING_SET) -> list[WaitingHost]:
-    """Hosts with assets that may be fetched now, those with the most first; without what is paused."""
-    count = func.count(Asset.id)
+    """Hosts with assets that may be fetched now, those with the most first; without what is paused.
+
+    It counts every asset that waits: not to be called for each batch.
+    """
+    count = func.count()
     rows = session.execute(
         select(Asset.host, count)
         .outerjoin(Host, Host.name == Asset.host)
         .where(
-            Asset.state == "waiting",
-            Asset.lease_token.is_(None),
+            claimable(),
             Asset.not_before <= epoch(),
             func.coalesce(Host.not_before, 0.0) <= epoch(),
             *controls.unpaused(),
@@ -47,22 +58,78 @@ def waiting_hosts(session: Session, controls: Controls = NOTHING_SET) -> list[Wa
     return [WaitingHost(*row) for row in rows]
 
 
+def waiting_by_host(session: Session) -> Counter[str]:
+    """Assets that wait and are in nobody's hands, whether or not they may be fetched now."""
+    rows = session.execute(select(Asset.host, func.count()).where(claimable()).group_by(Asset.host))
+    return Counter({host: count for host, count in rows})
+
+
+def held_by_host(session: Session) -> Counter[str]:
+    """Assets in the hands of jobs."""
+    held = (text("asset.lease_token IS NOT NULL"), Asset.state == "waiting")
+    rows = session.execute(select(Asset.host, func.count()).where(*held).group_by(Asset.host))
+    return Counter({host: count for host, count in rows})
+
+
+def _hosts() -> CTE:
+    """Names of the hosts with claimable assets, each found from the one before by index; the last is null."""
+    first = select(func.min(Asset.host).label("name")).where(claimable())
+    hosts = first.cte("frontier_hosts", recursive=True)
+    following = select(func.min(Asset.host)).where(claimable(), Asset.host > hosts.c.name).scalar_subquery()
+    return hosts.union_all(select(following).where(hosts.c.name.is_not(None)))
+
+
+def _earliest(hosts: CTE, controls: Controls) -> Any:
+    """When the first of a host's claimable assets that is not paused may be fetched."""
+    return (
+        select(Asset.not_before)
+        .where(claimable(), Asset.host == hosts.c.name, *controls.unpaused_providers())
+        .order_by(Asset.not_before)
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def _soonest(controls: Controls) -> Any:
+    """Name and earliest moment of each host with claimable assets that are not paused."""
+    hosts = _hosts()
+    asset, pause = _earliest(hosts, controls), func.coalesce(Host.not_before, 0.0)
+    return (
+        select(hosts.c.name, case((asset > pause, asset), else_=pause).label("moment"))
+        .outerjoin(Host, Host.name == hosts.c.name)
+        .where(hosts.c.name.is_not(None), asset.is_not(None), *controls.unpaused_hosts(hosts.c.name))
+    )
+
+
 def next_wait(session: Session, controls: Controls = NOTHING_SET) -> float | None:
     """Seconds until a waiting asset that is not paused may be fetched (0: now), or None where none waits.
 
     Assets in the hands of a job count as waiting: they may come back.
     """
-    pause = func.coalesce(Host.not_before, 0.0)
-    soonest = session.scalar(
-        select(func.min(case((Asset.not_before > pause, Asset.not_before), else_=pause)))
-        .select_from(Asset)
-        .outerjoin(Host, Host.name == Asset.host)
-        .where(Asset.state == "waiting", Asset.lease_token.is_(None), *controls.unpaused())
-    )
-    if soonest is None:
-        held = session.scalar(select(Asset.id).where(Asset.state == "waiting", *controls.unpaused()).limit(1))
-        return None if held is None else 1.0
-    return max(0.0, float(soonest) - (session.scalar(select(epoch())) or 0.0))
+    soonest = _soonest(controls).subquery()
+    if session.scalar(select(soonest.c.name).where(soonest.c.moment <= epoch()).limit(1)) is not None:
+        return 0.0
+    moment = session.scalar(select(func.min(soonest.c.moment)))
+    if moment is None:
+        held = select(Asset.id).where(text("asset.lease_token IS NOT NULL"), Asset.state == "waiting")
+        return None if session.scalar(held.where(*controls.unpaused()).limit(1)) is None else 1.0
+    return max(0.0, float(moment) - (session.scalar(select(epoch())) or 0.0))
+
+
+def has_room(session: Session, controls: Controls = NOTHING_SET) -> bool:
+    """Whether some host with assets that may be fetched now has a slot that nobody holds."""
+    soonest = _soonest(controls).subquery()
+    slot = aliased(HostSlot)
+    of_host = select(slot.slot).where(slot.host == soonest.c.name).correlate(soonest)
+    free = or_(~exists(of_host), exists(of_host.where(slot.token.is_(None))))
+    found = select(soonest.c.name).where(soonest.c.moment <= epoch(), free).limit(1)
+    return session.scalar(found) is not None
+
+
+def ready(session: Session, most: int, controls: Controls = NOTHING_SET) -> int:
+    """How many assets may be fetched now; no more than `most` are counted."""
+    found = select(Asset.host).where(claimable(), Asset.not_before <= epoch(), *controls.unpaused()).limit(most)
+    return session.scalar(select(func.count()).select_from(found.subquery())) or 0
 
 
 def take_slots(session: Session, host: str, token: str, wanted: int, concurrency: int) -> int:
@@ -70,16 +137,18 @@ def take_slots(session: Session, host: str, token: str, wanted: int, concurrency
     have = set(session.scalars(select(HostSlot.slot).where(HostSlot.host == host)))
     lacking = [number for number in range(concurrency) if number not in have]
     insert_missing(session, HostSlot, [{"host": host, "slot": number, "token": None} for number in lacking])
+    if any(number >= concurrency for number in have):  # it had more before: nobody shall think that these are free
+        surplus = (HostSlot.host == host, HostSlot.slot >= concurrency, HostSlot.token.is_(None))
+        session.execute(delete(HostSlot).where(*surplus))
     free = session.scalars(
-        select(HostSlot)
+        select(HostSlot.slot)
         .where(HostSlot.host == host, HostSlot.token.is_(None), HostSlot.slot < concurrency)
         .order_by(HostSlot.slot)
         .limit(wanted)
         .with_for_update(skip_locked=True)
     ).all()
-    for slot in free:
-        slot.token = token
-    session.flush()
+    if free:
+        session.execute(update(HostSlot).where(HostSlot.host == host, HostSlot.slot.in_(free)).values(token=token))
     return len(free)
 
 
@@ -106,8 +175,7 @@ def claim_assets(session: Session, host: str, token: str, limit: int, controls: 
     """
     rows: Sequence[Asset] = session.scalars(
         select(Asset)
-        .where(Asset.state == "waiting", Asset.host == host, Asset.lease_token.is_(None), Asset.not_before <= epoch())
-        .where(*controls.unpaused())
+        .where(claimable(), Asset.host == host, Asset.not_before <= epoch(), *controls.unpaused())
         .order_by(Asset.losses, Asset.priority, Asset.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -118,9 +186,11 @@ def claim_assets(session: Session, host: str, token: str, limit: int, controls: 
         rows = rows[:8]
     else:
         rows = [asset for asset in rows if asset.losses == 0]
+    if rows:
+        taken = update(Asset).where(Asset.id.in_([asset.id for asset in rows])).values(lease_token=token)
+        session.execute(taken.execution_options(synchronize_session=False))
     for asset in rows:
-        asset.lease_token = token
-    session.flush()
+        set_committed_value(asset, "lease_token", token)
     return list(rows)
 
 

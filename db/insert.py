@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
+from sqlalchemy import Table, bindparam, func, select
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -13,11 +16,24 @@ from db.models import Base
 
 
 def insert_missing(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Inserts `rows`, leaving out those that break a unique constraint: whoever came first keeps his."""
+    """Inserts `rows`, which have the same keys, leaving out those that break a unique constraint: whoever came first
+    keeps his."""
     if not rows:
         return
-    given = [dict(row) for row in rows]
+    into = cast(Table, table.__table__)
     if session.get_bind().dialect.name == "sqlite":
-        session.execute(sqlite_insert(table).on_conflict_do_nothing(), given)
+        session.execute(sqlite_insert(into).on_conflict_do_nothing(), [dict(row) for row in rows])
     else:
-        session.execute(postgresql_insert(table).on_conflict_do_nothing(), given)
+        _insert_columns(session, into, rows)
+
+
+def _insert_columns(session: Session, into: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """All rows in one statement with an array for each column: PostgreSQL takes ten times as long for one by one."""
+    names = list(rows[0])
+    arrays = [
+        sql_cast(bindparam(f"c{n}", [row[name] for row in rows], ARRAY(into.c[name].type)), ARRAY(into.c[name].type))
+        for n, name in enumerate(names)
+    ]
+    given = func.unnest(*arrays).table_valued(*names).render_derived()
+    statement = postgresql_insert(into).from_select(names, select(*(given.c[name] for name in names)))
+    session.execute(statement.on_conflict_do_nothing())

@@ -25,6 +25,7 @@ T = TypeVar("T")
 MAX_STRIKES = 3  # workers that an item may kill before it is set aside
 MAX_LOSSES = 30  # workers that a job may lose before it is given up
 OPEN = ("waiting", "leased")
+STATES = (*OPEN, "done", "failed")
 
 
 class LeaseLost(Exception):
@@ -258,10 +259,12 @@ def _blame_assets(session: Session, token: str) -> None:
             asset.error_detail = f"{asset.strikes} workers died while they worked on it alone"
 
 
-def count_jobs(session: Session, stages: Sequence[str]) -> dict[tuple[str, str], int]:
+def count_jobs(session: Session, stages: Sequence[str], states: Sequence[str] = STATES) -> dict[tuple[str, str], int]:
     """Number of jobs by (stage, state)."""
     rows = session.execute(
-        select(Job.stage, Job.state, func.count()).where(Job.stage.in_(stages)).group_by(Job.stage, Job.state)
+        select(Job.stage, Job.state, func.count())
+        .where(Job.stage.in_(stages), Job.state.in_(states))
+        .group_by(Job.state, Job.stage)
     )
     return {(stage, state): count for stage, state, count in rows}
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -39,6 +40,14 @@ class Base(DeclarativeBase):
         float: Float(53),
         bytes: LargeBinary,
     }
+
+
+CLAIMABLE = "state = 'waiting' AND lease_token IS NULL"  # of an asset; queries must spell it just so
+
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    """An index over some rows alone."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class ClassList(Base):
@@ -102,7 +111,7 @@ class QueryPage(Base):
 
 
 class Host(Base):
-    """What is known of one host. `name` is host:port."""
+    """What is known of one host: a registrable domain, or host:port where the name has none."""
 
     __tablename__ = "host"
     name: Mapped[str] = mapped_column(String(255), primary_key=True)
@@ -112,18 +121,23 @@ class Host(Base):
     openings: Mapped[int] = mapped_column(default=0)  # of its breaker, since it last answered
     breaker_error: Mapped[str | None] = mapped_column(String(20))  # the error class that opened it
     next_start: Mapped[float] = mapped_column(default=0.0)  # when its pace lets the next call of a search service begin
-    robots_status: Mapped[int | None]  # of its robots.txt; null: not read yet
-    robots_body: Mapped[str | None] = mapped_column(Text)
-    robots_read: Mapped[float | None]
-    robots_trouble: Mapped[float | None]  # since when it cannot be had
-    tdm_status: Mapped[int | None]  # the same of its tdmrep.json
-    tdm_body: Mapped[str | None] = mapped_column(Text)
-    tdm_read: Mapped[float | None]
-    tdm_trouble: Mapped[float | None]
+
+
+class SiteFile(Base):
+    """A file by which one origin speaks to all robots: robots.txt, tdmrep.json."""
+
+    __tablename__ = "site_file"
+    origin: Mapped[str] = mapped_column(String(300), primary_key=True)
+    path: Mapped[str] = mapped_column(String(50), primary_key=True)
+    host: Mapped[str] = mapped_column(String(255), index=True)  # that the origin belongs to
+    status: Mapped[int]  # 0: there was no answer
+    body: Mapped[str] = mapped_column(Text)
+    read: Mapped[float]
+    trouble: Mapped[float | None]  # since when it cannot be had
 
 
 class Control(Base):
-    """What a person has set while crawls run, for one scope: `all`, `provider:NAME`, `HOST` or `HOST:PORT`."""
+    """What a person has set while crawls run, for one scope: `all`, `provider:NAME`, or a host as `Host` names it."""
 
     __tablename__ = "control"
     scope: Mapped[str] = mapped_column(String(300), primary_key=True)
@@ -164,7 +178,14 @@ class Asset(Base):
     """One media URL and what became of it. Held by the job whose token it bears, while that job's lease lasts."""
 
     __tablename__ = "asset"
-    __table_args__ = (Index("ix_asset_frontier", "state", "host", "lease_token", "not_before", "priority"),)
+    __table_args__ = (
+        # What may be claimed, by host: the best first, and the earliest first.
+        _partial("ix_asset_order", "host", "losses", "priority", "id", "not_before", where=CLAIMABLE),
+        # SQLite reads it alone, without the rows, only where it has the columns of its condition too.
+        _partial("ix_asset_ready", "host", "not_before", "provider", "lease_token", "state", where=CLAIMABLE),
+        _partial("ix_asset_lease_token", "lease_token", where="lease_token IS NOT NULL"),
+        Index("ix_asset_counts", "state", "provider", "kind", "error"),
+    )
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     url: Mapped[str] = mapped_column(Text)
     url_sha256: Mapped[str] = mapped_column(String(64), unique=True)
@@ -193,7 +214,7 @@ class Asset(Base):
     losses: Mapped[int] = mapped_column(default=0)  # workers that died while they held it
     strikes: Mapped[int] = mapped_column(default=0)  # of those, while it was alone or journalled
     not_before: Mapped[float] = mapped_column(default=0.0)
-    lease_token: Mapped[str | None] = mapped_column(String(40), index=True)
+    lease_token: Mapped[str | None] = mapped_column(String(40))
 
 
 class Find(Base):
@@ -417,6 +438,7 @@ class Job(Base):
     __table_args__ = (
         UniqueConstraint("stage", "subject", "params_sha256"),
         Index("ix_job_claim", "state", "stage", "priority", "id"),
+        _partial("ix_job_finished", "stage", "finished", where="finished IS NOT NULL"),
     )
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     stage: Mapped[str] = mapped_column(String(20))

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 60.0
 RETRY_FOR_S = 120.0
+CACHE_KB = 32768
+CHECKPOINT_PAGES = 8192  # of 4 KB
 RETRIED_STATES = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "08000", "08003", "08006", "08001", "08004"}
 
 
@@ -78,6 +80,10 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    # A page of finds touches some thousand pages of the file, in no order: without room for them in memory and between
+    # two checkpoints, a million assets make SQLite write fifty times their size.
+    cursor.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+    cursor.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     cursor.close()
 
 

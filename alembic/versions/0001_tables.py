@@ -15,6 +15,10 @@ branch_labels = None
 depends_on = None
 
 
+def partial_index(name: str, table: str, columns: list[str], where: str) -> None:
+    op.create_index(name, table, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
 def upgrade() -> None:
     op.create_table(
         "budget",
@@ -57,16 +61,20 @@ def upgrade() -> None:
         sa.Column("openings", sa.Integer(), nullable=False),
         sa.Column("breaker_error", sa.String(length=20), nullable=True),
         sa.Column("next_start", sa.Float(precision=53), nullable=False),
-        sa.Column("robots_status", sa.Integer(), nullable=True),
-        sa.Column("robots_body", sa.Text(), nullable=True),
-        sa.Column("robots_read", sa.Float(precision=53), nullable=True),
-        sa.Column("robots_trouble", sa.Float(precision=53), nullable=True),
-        sa.Column("tdm_status", sa.Integer(), nullable=True),
-        sa.Column("tdm_body", sa.Text(), nullable=True),
-        sa.Column("tdm_read", sa.Float(precision=53), nullable=True),
-        sa.Column("tdm_trouble", sa.Float(precision=53), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_host")),
     )
+    op.create_table(
+        "site_file",
+        sa.Column("origin", sa.String(length=300), nullable=False),
+        sa.Column("path", sa.String(length=50), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("read", sa.Float(precision=53), nullable=False),
+        sa.Column("trouble", sa.Float(precision=53), nullable=True),
+        sa.PrimaryKeyConstraint("origin", "path", name=op.f("pk_site_file")),
+    )
+    op.create_index(op.f("ix_site_file_host"), "site_file", ["host"], unique=False)
     op.create_table(
         "host_slot",
         sa.Column("host", sa.String(length=255), nullable=False),
@@ -106,6 +114,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.create_index("ix_job_claim", ["state", "stage", "priority", "id"], unique=False)
+    partial_index("ix_job_finished", "job", ["stage", "finished"], "finished IS NOT NULL")
 
     op.create_table(
         "rule",
@@ -303,11 +312,12 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("asset", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_asset_blob_id"), ["blob_id"], unique=False)
-        batch_op.create_index(
-            "ix_asset_frontier", ["state", "host", "lease_token", "not_before", "priority"], unique=False
-        )
+        batch_op.create_index("ix_asset_counts", ["state", "provider", "kind", "error"], unique=False)
         batch_op.create_index(batch_op.f("ix_asset_found_sha1"), ["found_sha1"], unique=False)
-        batch_op.create_index(batch_op.f("ix_asset_lease_token"), ["lease_token"], unique=False)
+    claimable = "state = 'waiting' AND lease_token IS NULL"
+    partial_index("ix_asset_order", "asset", ["host", "losses", "priority", "id", "not_before"], claimable)
+    partial_index("ix_asset_ready", "asset", ["host", "not_before", "provider", "lease_token", "state"], claimable)
+    partial_index("ix_asset_lease_token", "asset", ["lease_token"], "lease_token IS NOT NULL")
 
     op.create_table(
         "class_edge",
@@ -534,9 +544,11 @@ def downgrade() -> None:
 
     op.drop_table("class_edge")
     with op.batch_alter_table("asset", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_asset_lease_token"))
+        batch_op.drop_index("ix_asset_lease_token")
+        batch_op.drop_index("ix_asset_ready")
+        batch_op.drop_index("ix_asset_order")
         batch_op.drop_index(batch_op.f("ix_asset_found_sha1"))
-        batch_op.drop_index("ix_asset_frontier")
+        batch_op.drop_index("ix_asset_counts")
         batch_op.drop_index(batch_op.f("ix_asset_blob_id"))
 
     op.drop_table("asset")
@@ -570,6 +582,7 @@ def downgrade() -> None:
     op.drop_table("shard")
     op.drop_table("rule")
     with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.drop_index("ix_job_finished")
         batch_op.drop_index("ix_job_claim")
 
     op.drop_table("job")
@@ -577,6 +590,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_host_slot_token"))
 
     op.drop_table("host_slot")
+    op.drop_table("site_file")
     op.drop_table("host")
     op.drop_table("control")
     op.drop_table("class_list")

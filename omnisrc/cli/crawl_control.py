@@ -13,7 +13,7 @@ from omnisrc.errors import UserError
 
 Scope = Annotated[
     str,
-    typer.Argument(metavar="[all|provider:NAME|HOST]", help="HOST is every port of it; HOST:PORT one."),
+    typer.Argument(metavar="[all|provider:NAME|HOST]", help="HOST stands for its registrable domain, as example.org."),
 ]
 
 
@@ -22,7 +22,7 @@ def pause(scope: Scope = "all", workspace: Workspace = None, json: Json = False,
     with command(workspace, json, sets) as running:
         wanted = control.parse_scope(scope)
         database = running.study.database()
-        _tell(running, wanted, database.write(lambda session: control.pause(session, wanted)))
+        _tell(running, scope, wanted, database.write(lambda session: control.pause(session, wanted)))
 
 
 def resume(scope: Scope = "all", workspace: Workspace = None, json: Json = False, sets: Sets = None) -> None:
@@ -30,7 +30,7 @@ def resume(scope: Scope = "all", workspace: Workspace = None, json: Json = False
     with command(workspace, json, sets) as running:
         wanted = control.parse_scope(scope)
         database = running.study.database()
-        _tell(running, wanted, database.write(lambda session: control.resume(session, wanted)))
+        _tell(running, scope, wanted, database.write(lambda session: control.resume(session, wanted)))
 
 
 def rate(
@@ -58,7 +58,7 @@ def rate(
             given = database.write(lambda session: control.clear_rate(session, wanted))
         else:
             given = database.write(lambda session: control.set_rate(session, wanted, rate, concurrency))
-        _tell(running, wanted, given)
+        _tell(running, scope, wanted, given)
 
 
 def refuse_options_before(context: typer.Context) -> None:
@@ -69,7 +69,9 @@ def refuse_options_before(context: typer.Context) -> None:
         raise UserError(f"Options of `crawl {verb}` go after it: omnisrc crawl {verb} ... --workspace DIR.")
 
 
-def _tell(running: Command, scope: str, controls: Controls) -> None:
+def _tell(running: Command, named: str, scope: str, controls: Controls) -> None:
+    if named.strip().lower() != scope:
+        running.console.print(f"{named} belongs to {scope}, whose hosts share one pace.")
     running.emit(controls={name: vars(given) for name, given in sorted(controls.by_scope.items())})
     if not running.study.database().read(lambda session: control.is_known(session, scope)):
         running.console.print(f"[yellow]Note:[/] nothing of {scope} is known to this study yet.")

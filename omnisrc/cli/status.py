@@ -65,7 +65,8 @@ def _look(running: Command) -> dict[str, Any]:
     settings = running.study.section(CrawlSettings)
 
     def read(session: Session) -> dict[str, Any]:
-        return {**_state(session), "crawl": crawl_state(session, settings, running.study.landing)}
+        counts = catalogue.asset_counts(session)
+        return {**_state(session, counts), "crawl": crawl_state(session, settings, running.study.landing, counts)}
 
     return {"workspace": str(running.study.root), **running.study.database().read(read)}
 
@@ -90,10 +91,10 @@ def _watch(running: Command, every_s: float, sleep: Callable[[float], None] = ti
         print(file=sys.stderr)
 
 
-def _state(session: Session) -> dict[str, Any]:
+def _state(session: Session, counts: catalogue.AssetCounts) -> dict[str, Any]:
     assets: Counter[str] = Counter()
     errors: Counter[str] = Counter()
-    for (_, _, state, error), count in catalogue.asset_counts(session).items():
+    for (_, _, state, error), count in counts.items():
         assets[state] += count
         if error and state in ("failed", "refused"):
             errors[error] += count

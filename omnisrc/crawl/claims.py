@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from db import frontier
 from db.controls import Controls, read_controls
 from db.frontier import host_row
 from db.ledger import now
-from db.models import Asset, Host
+from db.models import Asset, Host, Job
 from db.session import Database
 from omnisrc.crawl import breaker
 from omnisrc.crawl.finds import LOCAL_SITE
+from omnisrc.crawl.jobs import FETCH
 from omnisrc.crawl.pace import Limits
 from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.crawl.site_store import HostTableStore
@@ -30,6 +32,7 @@ from omnisrc.web.hosts import Pace
 MOST_AT_ONCE = 256
 NOTICED_S = 2.0
 PAUSED_S = 30.0  # what led to a host that a person has paused is tried again then
+COUNT_SHARE = 0.05  # of a drain's time may go into counting what waits
 LOCAL = Limits(concurrency=16, rate=0.0)
 
 
@@ -62,8 +65,9 @@ class Revision(NamedTuple):
 class Claims:
     """Claims under one job's token. Its methods block: run them in a thread.
 
-    `drains` is how many drains share each host's slots. An asset that workers died on comes in a small batch, and
-    alone in the end: with such a one in hand nothing more is claimed (`fragile`).
+    `drains` is how many drains share each host's slots at least; where more are running, these count. An asset that
+    workers died on comes in a small batch, and alone in the end: with such a one in hand nothing more is claimed
+    (`fragile`).
     """
 
     def __init__(
@@ -75,75 +79,89 @@ class Claims:
         self._site_files = site_files
         self._drains = max(1, drains)
         self._claimed = 0
+        self._waiting: deque[frontier.WaitingHost] = deque()
+        self._count_at = 0.0
         self._limits_of: dict[str, Limits] = {}
         self._probing: set[str] = set()
         self.fragile = False
 
     def hosts(self, room: int, skip: Iterable[str]) -> list[HostShare]:
         """Hosts with work and free slots, not among `skip`, until `room` slots are taken; with a first batch each."""
-        if self.fragile or room <= 0:
-            return []
-        seen = frozenset(skip)
-        waiting = self._database.read(lambda session: frontier.waiting_hosts(session, read_controls(session)))
-        if not any(host.name not in seen for host in waiting):
-            return []
-        return self._database.write(lambda session: self._take_hosts(session, waiting, seen, room))
-
-    def _take_hosts(
-        self, session: Session, waiting: list[frontier.WaitingHost], seen: frozenset[str], room: int
-    ) -> list[HostShare]:
+        self._count_hosts(frozenset(skip))
         shares: list[HostShare] = []
-        claimed, fragile = 0, False
-        controls = read_controls(session)
-        for host in waiting:
-            if host.name in seen or room <= 0 or fragile:
-                continue
-            row = session.get(Host, host.name)
-            probe = self._is_probe(host.name, row)
-            limits = self._limits(host.name, controls)
-            wanted = min(room, math.ceil(limits.concurrency / self._drains), host.waiting)
-            slots = frontier.take_slots(session, host.name, self._token, wanted, limits.concurrency)
-            if not slots:
-                continue
-            pace = limits.share(slots)
-            wait_s, streak = self._remembered(session, row)
-            share = HostShare(host.name, pace, wait_s, streak, 1 if probe else self._batch(pace), empty=probe)
-            share.troubled = row is not None and row.openings + row.failures > 0
-            rows = frontier.claim_assets(session, host.name, self._token, share.batch, controls)
-            kept, fragile = self._bearable(session, rows, self._claimed + claimed)
-            share.assets.extend(kept)
-            if not kept:
-                frontier.free_slots(session, host.name, self._token)
-                continue
-            shares.append(share)
-            self._limits_of[host.name] = limits
-            claimed += len(kept)
-            room -= slots
-        self._site_files.read(session, [share.site for share in shares])
-        self._claimed, self.fragile = self._claimed + claimed, fragile
+        while self._waiting and room > 0 and not self.fragile:
+            take = partial(self._take_host, self._waiting.popleft(), room)
+            share = self._database.write(
+                take
+            )  # one host a transaction: others wait for its slots, or for all of SQLite
+            if share is not None:
+                self._claimed += len(share.assets)
+                self.fragile = any(asset.losses for asset in share.assets)
+                room -= share.pace.concurrency
+                shares.append(share)
         return shares
+
+    def _count_hosts(self, but: frozenset[str]) -> None:
+        """Looks which hosts have work, the most first: now and then, since it counts all that waits. In between what
+        was found is worked off."""
+        if time.monotonic() >= self._count_at:
+            began = time.monotonic()
+            found = self._database.read(lambda session: frontier.waiting_hosts(session, read_controls(session)))
+            self._waiting = deque(found)
+            self._count_at = time.monotonic() + (time.monotonic() - began) / COUNT_SHARE
+        self._waiting = deque(host for host in self._waiting if host.name not in but)
+
+    def _take_host(self, host: frontier.WaitingHost, room: int, session: Session) -> HostShare | None:
+        """Up to `room` slots of a host, with a first batch of its assets; None where there is none of either."""
+        controls, row = read_controls(session), session.get(Host, host.name)
+        probe = self._is_probe(host.name, row)
+        limits = self._limits(host.name, controls)
+        wanted = min(room, math.ceil(limits.concurrency / self._sharers(session)), host.waiting)
+        slots = frontier.take_slots(session, host.name, self._token, wanted, limits.concurrency)
+        if not slots:
+            return None
+        pace = limits.share(slots)
+        wait_s, streak = self._remembered(session, row)
+        share = HostShare(host.name, pace, wait_s, streak, 1 if probe else self._batch(pace), empty=probe)
+        share.troubled = row is not None and row.openings + row.failures > 0
+        rows = frontier.claim_assets(session, host.name, self._token, share.batch, controls)
+        share.assets.extend(self._bearable(session, rows))
+        if not share.assets:
+            frontier.free_slots(session, host.name, self._token)
+            return None
+        self._limits_of[host.name] = limits
+        self._site_files.read_for(session, share.assets)
+        return share
+
+    def _sharers(self, session: Session) -> int:
+        """How many drains share the slots of each host."""
+        running = select(func.count()).select_from(Job).where(Job.stage == FETCH, Job.state == "leased")
+        return max(self._drains, session.scalar(running) or 0)
 
     def more(self, share: HostShare) -> list[Asset]:
         """The next batch of a host's assets; its slots are given back where there is none."""
 
-        def take(session: Session) -> tuple[list[Asset], bool]:
+        def take(session: Session) -> list[Asset]:
             rows = frontier.claim_assets(session, share.site, self._token, share.batch, read_controls(session))
-            return self._bearable(session, rows, self._claimed)
+            kept = self._bearable(session, rows)
+            self._site_files.read_for(session, kept)
+            return kept
 
         if self.fragile:
             return []
-        kept, self.fragile = self._database.write(take)
+        kept = self._database.write(take)
+        self.fragile = any(asset.losses for asset in kept)
         self._claimed += len(kept)
         return kept
 
-    def _bearable(self, session: Session, rows: list[Asset], in_hand: int) -> tuple[list[Asset], bool]:
-        """The claimed assets that may be worked on beside what is in hand, and whether they are the last."""
+    def _bearable(self, session: Session, rows: list[Asset]) -> list[Asset]:
+        """The claimed assets that may be worked on beside what is in hand."""
         losses = max((asset.losses for asset in rows), default=0)
-        if losses >= 2 and in_hand:
+        if losses >= 2 and self._claimed:
             ids = [asset.id for asset in rows]
             session.execute(update(Asset).where(Asset.id.in_(ids)).values(lease_token=None))
-            return [], False
-        return rows, losses >= 1
+            return []
+        return rows
 
     def put_back(self, assets: Iterable[Asset]) -> None:
         """Gives back assets that nobody has asked for, without blame."""
@@ -177,7 +195,7 @@ class Claims:
     def _fit(self, site: str, limits: Limits, session: Session) -> Pace | None:
         """Holds this job's share of a host's new slots; None where none is left for it."""
         held = frontier.trim_slots(session, site, self._token, limits.concurrency)
-        more = math.ceil(limits.concurrency / self._drains) - held
+        more = math.ceil(limits.concurrency / self._sharers(session)) - held
         if more > 0:
             held += frontier.take_slots(session, site, self._token, more, limits.concurrency)
         if not held:
@@ -219,7 +237,7 @@ class Claims:
             self._is_probe(site, row)
             limits = self._limits_of[site] = self._limits(site, controls)
             slots = frontier.take_slots(session, site, self._token, 1, limits.concurrency)
-            self._site_files.read(session, [site])
+            self._site_files.read_of(session, site)
             return limits.share(slots) if slots else 1.0
 
         return self._database.write(take)

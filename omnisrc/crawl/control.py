@@ -14,12 +14,14 @@ from omnisrc.config import near
 from omnisrc.crawl.jobs import DISCOVER
 from omnisrc.crawl.providers.registry import PROVIDERS
 from omnisrc.errors import UserError
+from omnisrc.web.registrable import unit_of_name
 
 HOST = re.compile(r"[a-z0-9_.-]+(:\d{1,5})?|\[[0-9a-f:.]+\](:\d{1,5})?|file:")
 
 
 def parse_scope(text: str, *, providers: bool = True) -> str:
-    """`all`, `provider:NAME`, `HOST` or `HOST:PORT`, checked. Raises UserError."""
+    """`all`, `provider:NAME`, or the host that a name belongs to, checked: all hosts of one registrable domain share
+    one pace, so `img1.example.org` is `example.org`. Raises UserError."""
     scope = text.strip().lower()
     if scope.startswith(PROVIDER) and not providers:
         raise UserError(f"A rate is set for a host or for all, not for {text!r}; `omnisrc status` names the hosts.")
@@ -28,7 +30,14 @@ def parse_scope(text: str, *, providers: bool = True) -> str:
         raise UserError(f"There is no provider {name!r}.{near(name, list(PROVIDERS))}")
     if not scope.startswith(PROVIDER) and not HOST.fullmatch(scope):
         raise UserError(f"{text!r} is no host; give `all`, `provider:NAME`, or a host such as example.org.")
-    return scope
+    return scope if scope == ALL or scope.startswith(PROVIDER) else _unit(text, scope)
+
+
+def _unit(text: str, scope: str) -> str:
+    try:
+        return unit_of_name(scope)
+    except ValueError as error:  # a number that is no address
+        raise UserError(f"{text!r} is no host; give a host such as example.org.") from error
 
 
 def pause(session: Session, scope: str) -> Controls:

@@ -15,7 +15,7 @@ from db.models import ActionClass, Query, QueryPage
 from omnisrc.crawl import budgets
 from omnisrc.crawl.finds import record_finds
 from omnisrc.crawl.identity import open_client
-from omnisrc.crawl.jobs import add_discover, add_fetch, drains, read_subject
+from omnisrc.crawl.jobs import add_discover, add_fetch, most_drains, read_subject
 from omnisrc.crawl.pace import count_calls, take_turn
 from omnisrc.crawl.providers.folder import folder_root
 from omnisrc.crawl.providers.provider import MediaWish, Page, Provider, Question
@@ -155,4 +155,4 @@ def _record(session: Session, job: Job, settings: CrawlSettings, provider: Provi
     if page.pause_s and provider.site is not None:
         pause_host(session, provider.site, page.pause_s)
     if new:
-        add_fetch(session, drains(job.study), overrides, job.lease.job_id)
+        add_fetch(session, most_drains(job.study), overrides, job.lease.job_id)

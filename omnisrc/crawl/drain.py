@@ -76,9 +76,8 @@ class Drain:
         try:
             while True:
                 if self._taking() and time.monotonic() >= open_at:
-                    began = time.monotonic()
                     await self._open_hosts()
-                    open_at = time.monotonic() + max(TICK_S, 20 * (time.monotonic() - began))
+                    open_at = time.monotonic() + TICK_S
                 tasks = [task for working in self._working.values() for task in working]
                 if not tasks:
                     if self._taking() and await asyncio.to_thread(self._expecting):

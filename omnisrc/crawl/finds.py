@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from db.insert import insert_missing
 from db.ledger import now
+from db.lookup import rows_among
 from db.models import Asset, Decision, Find, Tombstone
 from omnisrc.crawl.equal_bytes import decision_of, error_of
 from omnisrc.crawl.providers.provider import Candidate
@@ -21,7 +23,6 @@ from omnisrc.licences import LicenceRules, canonical, permitted
 from omnisrc.web.urls import parse_url
 
 LOCAL_SITE = "file:"
-CHUNK = 500
 
 Gone = Mapping[tuple[str, str], Tombstone]
 
@@ -34,7 +35,7 @@ class Place:
     site: str
     error: ItemError | None = None
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         return hashlib.sha256(self.url.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -71,14 +72,15 @@ def record_finds(
     owner opted out of) is an asset too: refused.
     """
     places = [place_of(candidate, local_root) for candidate in candidates]
-    known = _ids(session, [place.sha256 for place in places])
+    digests = [place.sha256 for place in places]
+    known = _ids(session, digests)
     gone = _tombstones(session, candidates, places)
     rows = {}
     for rank, (candidate, place) in enumerate(zip(candidates, places, strict=True), first_rank):
         if place.sha256 not in known and place.sha256 not in rows:
             rows[place.sha256] = _asset(candidate, place, provider, rank, min_side, gone, licences)
     insert_missing(session, Asset, list(rows.values()))
-    ids = _ids(session, [place.sha256 for place in places])
+    ids = {**known, **_ids(session, [digest for digest in digests if digest not in known])}
     finds: dict[int, dict[str, int]] = {}
     for rank, place in enumerate(places, first_rank):
         finds.setdefault(
@@ -110,16 +112,8 @@ def _record_opt_outs(
 
 
 def _ids(session: Session, digests: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for start in range(0, len(digests), CHUNK):
-        part = digests[start : start + CHUNK]
-        found.update(
-            (digest, asset_id)
-            for digest, asset_id in session.execute(
-                select(Asset.url_sha256, Asset.id).where(Asset.url_sha256.in_(part))
-            )
-        )
-    return found
+    rows = rows_among(session, select(Asset.url_sha256, Asset.id), Asset.url_sha256, digests)
+    return {digest: asset_id for digest, asset_id in rows}
 
 
 def _tombstones(session: Session, candidates: Sequence[Candidate], places: Sequence[Place]) -> Gone:

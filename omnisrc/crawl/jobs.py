@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db import ledger
+from db import frontier, ledger
 from db.controls import read_controls
-from db.models import Asset, Job
+from db.models import Job
 from db.session import epoch
 from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.engine.settings import EngineSettings
@@ -23,8 +23,13 @@ PAGE_PRIORITY = 10
 
 
 def drains(study: Study) -> int:
-    """How many fetch jobs run at a time and share the hosts."""
+    """How many fetch jobs share the hosts at least: the setting, or the workers of this machine."""
     return study.section(CrawlSettings).drains or study.section(EngineSettings).io_workers
+
+
+def most_drains(study: Study) -> int:
+    """How many fetch jobs there may be at a time; 0: as many as workers take."""
+    return study.section(CrawlSettings).drains
 
 
 def discover_subject(query_id: int, page: int) -> str:
@@ -60,20 +65,18 @@ def add_discover(session: Session, query_id: int, page: int, overrides: Sequence
 
 
 def add_fetch(session: Session, most: int, overrides: Sequence[str], job_id: int = 0) -> None:
-    """One more fetch job, unless `most` are open already, or few assets wait and more are being searched for.
+    """One more fetch job for whoever is idle, on whatever machine: unless one waits already, `most` (0: any number) are
+    open, no host has a slot left, or few assets wait and more are being searched for.
 
     A worker takes one job at a time: without that wait it would go to and fro between small pages and small shards.
     `job_id` is the caller's own job, which is as good as done.
     """
-    if ledger.open_jobs(session, [FETCH]) >= most:
+    counts = ledger.count_jobs(session, [FETCH], ledger.OPEN)
+    waits, running = (counts.get((FETCH, state), 0) for state in ledger.OPEN)
+    controls = read_controls(session)
+    if waits or (most and running >= most) or not frontier.has_room(session, controls):
         return
-    claimable = (
-        select(Asset.id)
-        .where(Asset.state == "waiting", Asset.lease_token.is_(None), Asset.not_before <= epoch())
-        .where(*read_controls(session).unpaused())
-    )
-    waiting = session.scalar(select(func.count()).select_from(claimable.limit(WORTH_A_DRAIN).subquery())) or 0
-    if waiting == 0 or (waiting < WORTH_A_DRAIN and _searching(session, job_id)):
+    if frontier.ready(session, WORTH_A_DRAIN, controls) < WORTH_A_DRAIN and _searching(session, job_id):
         return
     number = session.scalar(select(func.count()).select_from(Job).where(Job.stage == FETCH)) or 0
     ledger.enqueue(session, FETCH, f"drain {number + 1}", overrides=overrides, priority=FETCH_PRIORITY)

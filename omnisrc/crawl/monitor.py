@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,14 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db import catalogue
+from db import catalogue, frontier
 from db.controls import Controls, read_controls
 from db.ledger import now
-from db.models import Asset, Host, HostSlot, Job
+from db.models import Host, HostSlot, Job
 from omnisrc.crawl import breaker, budgets
 from omnisrc.crawl.finds import LOCAL_SITE
 from omnisrc.crawl.jobs import DISCOVER, FETCH
-from omnisrc.crawl.pace import Limits
+from omnisrc.crawl.pace import SEARCH, Limits
 from omnisrc.crawl.settings import CrawlSettings
 
 WINDOW_S = 60.0
@@ -40,8 +39,10 @@ class HostState:
     breaker: str  # closed | open | probing
 
 
-def crawl_state(session: Session, settings: CrawlSettings, landing: Path) -> dict[str, Any]:
-    """All of it, as one object of plain values."""
+def crawl_state(
+    session: Session, settings: CrawlSettings, landing: Path, counts: catalogue.AssetCounts | None = None
+) -> dict[str, Any]:
+    """All of it, as one object of plain values; `counts` are the catalogue's, where somebody has them."""
     controls, moment = read_controls(session), now(session)
     hosts = host_states(session, settings, controls, moment)
     rates, jobs = recent_rates(session, moment), queues(session, moment)
@@ -50,7 +51,7 @@ def crawl_state(session: Session, settings: CrawlSettings, landing: Path) -> dic
         "queues": jobs,
         "leases": leases(session, moment),
         "rates": rates,
-        "failures": failures(session),
+        "failures": failures(catalogue.asset_counts(session) if counts is None else counts),
         "budgets": _budgets(session, landing),
         "paused": controls.paused,
         "set": {name: asdict(given) for name, given in sorted(controls.by_scope.items())},
@@ -111,10 +112,10 @@ def recent_rates(session: Session, moment: float) -> dict[str, float]:
     return {"items_per_s": round(items / WINDOW_S, 3), "bytes_per_s": round(stored / WINDOW_S, 1)}
 
 
-def failures(session: Session) -> dict[str, int]:
+def failures(assets: catalogue.AssetCounts) -> dict[str, int]:
     """Assets that failed or were refused, by error class; `... (again)` are those that are tried again."""
     counts: Counter[str] = Counter()
-    for (_, _, state, error), count in catalogue.asset_counts(session).items():
+    for (_, _, state, error), count in assets.items():
         if error and state in ("failed", "refused", "waiting"):
             counts[error if state != "waiting" else f"{error} (again)"] += count
     return dict(counts.most_common())
@@ -122,15 +123,12 @@ def failures(session: Session) -> dict[str, int]:
 
 def host_states(session: Session, settings: CrawlSettings, controls: Controls, moment: float) -> list[HostState]:
     """Hosts with assets to fetch, with slots in hand, or left alone; those with the most work first."""
-    waiting: Counter[str] = Counter()
-    in_hand: Counter[str] = Counter()
-    held = func.count(Asset.lease_token)
-    for host, count, taken in session.execute(
-        select(Asset.host, func.count(), held).where(Asset.state == "waiting").group_by(Asset.host)
-    ):
-        waiting[host], in_hand[host] = count, taken
+    in_hand = frontier.held_by_host(session)
+    waiting = frontier.waiting_by_host(session) + in_hand
+    slots: Counter[str] = Counter()
     busy = select(HostSlot.host, func.count()).where(HostSlot.token.is_not(None)).group_by(HostSlot.host)
-    slots: Mapping[str, int] = {host: count for host, count in session.execute(busy)}
+    for host, count in session.execute(busy):
+        slots[host.removeprefix(SEARCH)] += count
     known = {
         row.name: row
         for row in session.execute(
@@ -148,7 +146,7 @@ def host_states(session: Session, settings: CrawlSettings, controls: Controls, m
                 host=name,
                 waiting=waiting[name],
                 in_hand=in_hand[name],
-                slots=slots.get(name, 0),
+                slots=slots[name],
                 rate=limits.rate,
                 concurrency=limits.concurrency,
                 until=until,

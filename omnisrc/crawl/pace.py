@@ -14,6 +14,8 @@ from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.web.hosts import Pace
 
 LONGEST_TURN_S = 5.0
+SEARCH = "search "
+"""Before a host's name: its slots for calls of a search service. Drains hold the others for as long as they run."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +67,17 @@ def call_interval_s(settings: CrawlSettings, site: str, provider: object, contro
 
 
 def take_turn(session: Session, settings: CrawlSettings, site: str, token: str, provider: object) -> Turn:
-    """Reserves one call at a search service: a slot of its host, and a place in its pace."""
+    """Reserves one call at a search service: a slot for searches of its host, and a place in its pace."""
     controls = read_controls(session)
     row, moment = host_row(session, site), now(session)
     if row.not_before > moment:
         return Turn(False, row.not_before - moment)
     limits = Limits.of(settings, site, controls)
-    if not take_slots(session, site, token, 1, limits.concurrency):
+    if not take_slots(session, SEARCH + site, token, 1, limits.concurrency):
         return Turn(False, 0.5)
     start = max(moment, row.next_start)
     if start - moment > LONGEST_TURN_S:
-        free_slots(session, site, token)
+        free_slots(session, SEARCH + site, token)
         return Turn(False, start - moment - LONGEST_TURN_S / 2)
     interval_s = call_interval_s(settings, site, provider, controls)
     row.next_start = start + interval_s

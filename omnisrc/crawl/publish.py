@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from db.ledger import now
+from db.lookup import rows_among
 from db.models import Asset, Blob, Decision, Host, Shard
 from omnisrc.crawl import equal_bytes
 from omnisrc.crawl.landing import FIELDS, Landed, Landing
@@ -21,7 +22,6 @@ from omnisrc.engine.stage import Job
 from omnisrc.shards.read import read_bytes
 from omnisrc.shards.write import ShardFile, ShardWriter, index_path
 
-CHUNK = 500
 TRIES = 5
 
 
@@ -119,11 +119,8 @@ def _row(outcome: Outcome, landed: Mapping[str, Landed], ids: Mapping[str, int],
 
 
 def _blob_ids(session: Session, digests: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for start in range(0, len(digests), CHUNK):
-        rows = session.execute(select(Blob.sha256, Blob.id).where(Blob.sha256.in_(digests[start : start + CHUNK])))
-        found.update((digest, blob_id) for digest, blob_id in rows)
-    return found
+    rows = rows_among(session, select(Blob.sha256, Blob.id), Blob.sha256, digests)
+    return {digest: blob_id for digest, blob_id in rows}
 
 
 def _add_shards(

@@ -8,6 +8,7 @@ from typing import Literal
 
 from omnisrc.config import Size
 from omnisrc.licences import LicenceRules
+from omnisrc.web.registrable import unit_of_name
 
 NO_LIMIT = Size(0)
 PRODUCT_TOKEN = re.compile(r"[A-Za-z0-9_.-]+")
@@ -21,7 +22,7 @@ class HostSettings:
     concurrency: int | None = None
 
 
-SLOW_HOSTS = {"www.youtube.com": HostSettings(rate=0.1, concurrency=1)}
+SLOW_HOSTS = {"youtube.com": HostSettings(rate=0.1, concurrency=1)}
 """Hosts that bar who asks faster; `crawl.hosts` goes before."""
 
 
@@ -33,7 +34,9 @@ class CrawlSettings:
     allow_hosts: tuple[str, ...] = ()  # HOST:PORT that may be private addresses
     host_rate: float = 4.0  # requests a second to one host, over all workers; 0: as fast as it answers
     host_concurrency: int = 2  # requests at a time to one host, over all workers
-    hosts: dict[str, HostSettings] = field(default_factory=dict)  # HOST or HOST:PORT -> what differs there
+    hosts: dict[str, HostSettings] = field(
+        default_factory=dict
+    )  # HOST -> what differs where it belongs (docs/controls)
 
     images_per_class: int = 100
     videos_per_class: int = 20
@@ -56,7 +59,7 @@ class CrawlSettings:
     longest_crawl_delay_s: float = 60.0  # a Crawl-delay counts as no more than this
 
     concurrency: int = 128  # items at a time in one worker, over all hosts
-    drains: int = 0  # fetch jobs at a time, each with its share of every host; 0: engine.io_workers
+    drains: int = 0  # fetch jobs at a time, each with its share of every host; 0: as many as workers take
     drain_s: float = 20.0  # one fetch job takes new items for so long,
     drain_bytes: int = 64 * 2**20  # or until it has stored so much
     max_disk: Size = NO_LIMIT  # landing shards take no more; 0: however much
@@ -78,6 +81,8 @@ class CrawlSettings:
             raise ValueError("optout_agents are product tokens (letters, digits and _.-), such as GPTBot")
         if min(self.images_per_class, self.videos_per_class, self.min_side) < 0:
             raise ValueError("images_per_class, videos_per_class and min_side are at least 0")
+        for name in self.hosts:
+            unit_of_name(name.lower())  # raises ValueError for a number that is no address
         if min(self.max_days, self.max_hours) < 0:
             raise ValueError("max_days and max_hours are at least 0 (0: however long it takes)")
 
@@ -86,7 +91,7 @@ class CrawlSettings:
         return self.images_per_class if kind == "image" else self.videos_per_class
 
     def host(self, site: str) -> HostSettings:
-        """What is set for `host:port`; an entry without a port counts for every port."""
+        """What counts for a host, as `WebUrl.site` names it."""
         named = self.named(site)
         rate = self.host_rate if named.rate is None else named.rate
         return HostSettings(rate, self.host_concurrency if named.concurrency is None else named.concurrency)
@@ -98,10 +103,19 @@ class CrawlSettings:
 
     def named(self, site: str) -> HostSettings:
         """What is set for this very host, under its name with or without its port, or what it needs anyway."""
-        return self._set(site) or SLOW_HOSTS.get(site.rpartition(":")[0]) or HostSettings()
+        return self._set(site) or SLOW_HOSTS.get(unit_of_name(site)) or HostSettings()
 
     def _set(self, site: str) -> HostSettings | None:
-        return self.hosts.get(site) or self.hosts.get(site.rpartition(":")[0])
+        """What is set under the host's own name, else under names that belong to it: the most careful of these."""
+        own = self.hosts.get(site) or self.hosts.get(site.rpartition(":")[0])
+        unit = unit_of_name(site)
+        if own is not None or not self.hosts:
+            return own
+        found = [given for name, given in self.hosts.items() if unit_of_name(name.lower()) == unit]
+        rates = [given.rate for given in found if given.rate is not None]
+        counts = [given.concurrency for given in found if given.concurrency is not None]
+        slowest = min(rates, key=lambda rate: rate or float("inf"), default=None)  # 0: no pacing
+        return HostSettings(slowest, min(counts, default=None)) if found else None
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,20 @@
-"""robots.txt and tdmrep.json of sites in the host table: read once a day by all workers together."""
+"""robots.txt and tdmrep.json of origins in the table `site_file`: read once a day by all workers together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from db.frontier import host_row
-from db.models import Host
+from db.insert import insert_missing
+from db.models import Asset, SiteFile
 from omnisrc.errors import ItemError
-from omnisrc.web import optout, tdmrep
-from omnisrc.web.site_files import SiteFile
+from omnisrc.web import site_files
 from omnisrc.web.urls import parse_url
 
-COLUMNS = {
-    optout.ROBOTS: ("robots_status", "robots_body", "robots_read", "robots_trouble"),
-    tdmrep.PATH: ("tdm_status", "tdm_body", "tdm_read", "tdm_trouble"),
-}
-"""Where the host table keeps the file of each path: status, body, when it was read, since when it is not to be had."""
+CHUNK = 500
+MOST_OF_A_HOST = 64
 
 
 class HostTableStore:
@@ -28,39 +22,55 @@ class HostTableStore:
     caller's. A file read elsewhere meanwhile costs one request more, no more than that."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], SiteFile] = {}
-        self._new: dict[tuple[str, str], SiteFile] = {}
+        self._asked: set[str] = set()
+        self._known: dict[tuple[str, str], site_files.SiteFile] = {}
+        self._new: dict[tuple[str, str], site_files.SiteFile] = {}
 
-    def load(self, origin: str, path: str) -> SiteFile | None:
-        known = self._known.get((_site(origin), path))
-        return replace(known, origin=origin) if known is not None else None
+    def load(self, origin: str, path: str) -> site_files.SiteFile | None:
+        return self._known.get((origin, path))
 
-    def save(self, file: SiteFile) -> None:
-        self._known[_site(file.origin), file.path] = self._new[_site(file.origin), file.path] = file
+    def save(self, file: site_files.SiteFile) -> None:
+        self._known[file.origin, file.path] = self._new[file.origin, file.path] = file
 
-    def read(self, session: Session, sites: Iterable[str]) -> None:
-        """Makes the files of these sites known."""
-        any_file = or_(Host.robots_status.is_not(None), Host.tdm_status.is_not(None))
-        for host in session.scalars(select(Host).where(Host.name.in_(list(sites)), any_file)):
-            for path, columns in COLUMNS.items():
-                status, body, moment, trouble = (getattr(host, column) for column in columns)
-                if status is not None:
-                    file = SiteFile(host.name, path, status, body or "", moment or 0.0, trouble)
-                    self._known.setdefault((host.name, path), file)
+    def read_for(self, session: Session, assets: Iterable[Asset]) -> None:
+        """Makes the files of these assets' origins known."""
+        self.read(session, {origin for asset in assets if (origin := _origin(asset.url)) is not None})
+
+    def read(self, session: Session, origins: Iterable[str]) -> None:
+        """Makes the files of these origins known; each is asked for once."""
+        wanted = sorted(set(origins) - self._asked)
+        for start in range(0, len(wanted), CHUNK):
+            part = wanted[start : start + CHUNK]
+            self._keep(session.scalars(select(SiteFile).where(SiteFile.origin.in_(part))))
+        self._asked.update(wanted)
+
+    def _keep(self, rows: Iterable[SiteFile]) -> None:
+        for row in rows:
+            file = site_files.SiteFile(row.origin, row.path, row.status, row.body, row.read, row.trouble)
+            self._known.setdefault((row.origin, row.path), file)
+
+    def read_of(self, session: Session, host: str) -> None:
+        """Makes files of a host's origins known, those that were read last."""
+        newest = select(SiteFile).where(SiteFile.host == host).order_by(SiteFile.read.desc()).limit(MOST_OF_A_HOST)
+        self._keep(session.scalars(newest))
 
     def write(self, session: Session) -> None:
         """Writes the files that this store was told of."""
-        changes: dict[str, dict[str, Any]] = {}
-        for (site, path), file in sorted(self._new.items(), key=lambda item: item[0]):
-            values = (file.status, file.body, file.read, file.trouble_since)
-            changes.setdefault(site, {}).update(zip(COLUMNS[path], values, strict=True))
-        for site, change in changes.items():
-            host_row(session, site)
-            session.execute(update(Host).where(Host.name == site).values(**change))
+        for (origin, path), file in sorted(self._new.items(), key=lambda item: item[0]):
+            values = {"status": file.status, "body": file.body, "read": file.read, "trouble": file.trouble_since}
+            insert_missing(session, SiteFile, [{"origin": origin, "path": path, "host": _host(origin), **values}])
+            session.execute(update(SiteFile).where(SiteFile.origin == origin, SiteFile.path == path).values(**values))
 
 
-def _site(origin: str) -> str:
+def _host(origin: str) -> str:
     try:
         return parse_url(origin).site
     except ItemError:
-        return origin
+        return ""
+
+
+def _origin(url: str) -> str | None:
+    try:
+        return None if url.startswith("file:") else parse_url(url).origin
+    except ItemError:
+        return None

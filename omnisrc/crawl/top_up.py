@@ -17,7 +17,7 @@ from db import frontier, ledger
 from db.controls import read_controls
 from db.models import Asset, Job, Query, QueryPage
 from omnisrc.crawl import budgets
-from omnisrc.crawl.jobs import DISCOVER, FETCH, STAGES, add_discover, add_fetch, drains, read_subject
+from omnisrc.crawl.jobs import DISCOVER, FETCH, STAGES, add_discover, add_fetch, most_drains, read_subject
 from omnisrc.crawl.queries import OpenQuery, Scope, in_hand, open_queries, shares
 from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.errors import ErrorClass, UserError, WorldError
@@ -54,7 +54,7 @@ class TopUp:
         self._settings = study.section(CrawlSettings)
         self._landing = study.landing
         self._overrides = study.overrides
-        self._drains = drains(study)
+        self._drains = most_drains(study)
         self._longest_wait_s = self._settings.longest_wait_s
         self._first_page = 0
         self._first_fetch = 0
@@ -136,7 +136,7 @@ class TopUp:
         """The newest discover job of each query that is not done."""
         rows = session.execute(
             select(Job.id, Job.subject, Job.state, Job.not_before)
-            .where(Job.stage == DISCOVER, Job.state != "done")
+            .where(Job.stage == DISCOVER, Job.state.in_([*ledger.OPEN, "failed"]))
             .order_by(Job.id)
         )
         return {read_subject(row.subject)[0]: Search(row.id, row.state, row.not_before) for row in rows}

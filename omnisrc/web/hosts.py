@@ -1,4 +1,4 @@
-"""How many requests at once, and how fast, this process sends to each site (`host:port`)."""
+"""How many requests at once, and how fast, this process sends to each site (`WebUrl.site`)."""
 
 from __future__ import annotations
 

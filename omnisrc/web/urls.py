@@ -9,6 +9,7 @@ from yarl import URL
 
 from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.web.addresses import Address, literal_address
+from omnisrc.web.registrable import pacing_unit
 
 SCHEMES = ("http", "https")
 MAX_LENGTH = 4096
@@ -33,9 +34,8 @@ class WebUrl:
 
     @property
     def site(self) -> str:
-        """`host:port`, by which requests are paced and counted."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        """The unit by which requests are paced and counted: the registrable domain, or `host:port`."""
+        return pacing_unit(self.host, self.port)
 
     def __str__(self) -> str:
         return str(self.url)

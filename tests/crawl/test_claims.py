@@ -2,11 +2,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
-from db.models import Asset, Control, HostSlot
+from db import frontier
+from db.controls import set_paused
+from db.ledger import claim, enqueue
+from db.models import ActionClass, Asset, ClassList, Control, HostSlot, Query
 from db.session import Database
 from omnisrc.crawl.claims import Claims, HostShare
+from omnisrc.crawl.control import parse_scope
+from omnisrc.crawl.finds import record_finds
+from omnisrc.crawl.providers.provider import Candidate
 from omnisrc.crawl.settings import CrawlSettings, HostSettings
 from omnisrc.crawl.site_store import HostTableStore
 from omnisrc.web.hosts import Pace
@@ -109,3 +117,52 @@ def test_a_redirects_host_is_had_for_one_slot_or_later(database: Database) -> No
     mine.pause("y:80", 60.0)
     wait = other.one_slot("y:80")
     assert isinstance(wait, float) and 55 < wait <= 60
+
+
+def test_as_many_drains_as_run_share_a_hosts_slots(database: Database) -> None:
+    """Whoever is told of no number counts the fetch jobs in hand, on whatever machine."""
+    fill(database, a=100, b=100)
+    assert taken(claims(database, "t1", host_concurrency=6).hosts(6, ["b:80"])) == {"a:80": 6}
+    for n in range(3):
+        database.write(lambda s, n=n: enqueue(s, "fetch", f"drain {n}") and None)
+        assert claim(database, ["fetch"], "box", 60.0) is not None
+    for token in ("t2", "t3", "t4"):
+        assert taken(claims(database, token, host_concurrency=6).hosts(99, [])) == {"b:80": 2}
+
+
+def test_hosts_are_counted_once_and_then_worked_off(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(database, a=3, b=2, c=1)
+    asked: list[float] = []
+    count = frontier.waiting_hosts
+
+    def counted(*given: object) -> object:
+        asked.append(1.0)
+        return count(*given)
+
+    monkeypatch.setattr(frontier, "waiting_hosts", counted)
+    monkeypatch.setattr("omnisrc.crawl.claims.COUNT_SHARE", 1e-9)
+    mine = claims(database, host_concurrency=1)
+    assert [list(taken(mine.hosts(1, []))) for _ in range(4)] == [["a:80"], ["b:80"], ["c:80"], []] and len(asked) == 1
+
+
+def test_hosts_of_one_domain_share_slots_pauses_and_pace(database: Database) -> None:
+    """Found at img1 and img2, they are assets of one host."""
+    offered = [Candidate(f"https://img{n}.pictures.example/{n}.jpg", "image") for n in range(4)]
+
+    def record(session: Session) -> None:
+        row = {"class_id": 1, "provider": "table", "kind": "image", "text": "x", "time_window": "", "wanted": 0}
+        session.add(ClassList(id=1, name="x", sha256="x", created=0.0))
+        session.flush()
+        session.add(ActionClass(id=1, class_list_id=1, position=0, name="x", query="x", tags=[]))
+        session.flush()
+        session.add(Query(id=1, exhausted=False, **row))
+        session.flush()
+        record_finds(session, 1, 0, 0, "table", offered, min_side=0)
+
+    database.write(record)
+    mine = claims(database, host_concurrency=2, hosts={"img1.pictures.example": HostSettings(rate=0.5)})
+    (share,) = mine.hosts(99, [])
+    assert (share.site, share.pace.concurrency, share.pace.interval_s) == ("pictures.example", 2, 2.0)
+    assert {asset.url for asset in share.assets} == {candidate.url for candidate in offered}
+    database.write(lambda s: set_paused(s, parse_scope("IMG2.pictures.example:443"), True))
+    assert mine.revise(["pictures.example"]).shut == {"pictures.example"}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select, update
 
-from db.models import Asset, Host, Job, Query, QueryPage, Tombstone
+from db.models import Asset, Job, Query, QueryPage, SiteFile, Tombstone
 from omnisrc.cli import main
 from omnisrc.study import Study
 from omnisrc.web.optout import ROBOTS
@@ -169,7 +169,7 @@ def test_a_robots_txt_that_forbids_a_url_says_nothing_of_equal_bytes_elsewhere(
 
 
 def _forget_files(session) -> None:
-    session.execute(update(Host).values(robots_status=None, tdm_status=None))
+    session.execute(delete(SiteFile))
 
 
 def test_every_way_to_say_no_is_obeyed_in_a_crawl_and_exported_with_its_evidence(

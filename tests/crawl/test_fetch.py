@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from db import schema
 from db.ledger import now
-from db.models import Asset, Blob, Decision, Host, HostSlot, Shard
+from db.models import Asset, Blob, Decision, Host, HostSlot, Shard, SiteFile
 from omnisrc import resources
 from omnisrc.media.image import image_size
 from omnisrc.shards.read import read_bytes
@@ -328,7 +328,8 @@ def test_a_pace_is_kept_and_left_behind_for_the_next_drain(
     work(own)
     assert media_asked(web) <= 1
     row = own.database().read(lambda s: s.get(Host, web.site))
-    assert row.not_before > 0 and "Crawl-delay" in row.robots_body
+    file = own.database().read(lambda s: s.get(SiteFile, (web.url, "/robots.txt")))
+    assert row.not_before > 0 and "Crawl-delay" in file.body
     asked = len(web.asked)
     own.database().write(top_up)
     work(own)

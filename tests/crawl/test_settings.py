@@ -14,9 +14,25 @@ def test_the_defaults_are_polite() -> None:
 
 
 def test_one_hosts_settings_go_before_those_of_all() -> None:
-    settings = CrawlSettings(hosts={"a.example": HostSettings(rate=1.0), "a.example:81": HostSettings(concurrency=9)})
-    assert settings.host("a.example:80") == HostSettings(1.0, 2)
-    assert settings.host("a.example:81") == HostSettings(4.0, 9)
+    own = {"box": HostSettings(rate=1.0), "box:81": HostSettings(concurrency=9), "127.0.0.1": HostSettings(rate=7.0)}
+    settings = CrawlSettings(hosts=own)
+    assert settings.host("box:80") == HostSettings(1.0, 2)
+    assert settings.host("box:81") == HostSettings(4.0, 9)
+    assert settings.host("127.0.0.1:5") == HostSettings(7.0, 2)
+
+
+def test_the_name_of_any_host_sets_what_its_domain_may_be_asked() -> None:
+    assert CrawlSettings(hosts={"img1.a.example:80": HostSettings(1.0, 9)}).host("a.example") == HostSettings(1.0, 9)
+    two = {
+        "img1.a.example": HostSettings(rate=0.0),
+        "img2.a.example": HostSettings(3.0, 5),
+        "b.example": HostSettings(9),
+    }
+    assert CrawlSettings(hosts=two).host("a.example") == HostSettings(3.0, 5), "the most careful"
+    assert CrawlSettings(hosts={**two, "a.example": HostSettings(6.0)}).host("a.example") == HostSettings(6.0, 2)
+    assert CrawlSettings().host("youtube.com").rate == 0.1
+    with pytest.raises(ValueError, match="neither a name nor an address"):
+        CrawlSettings(hosts={"1.2.3.4.5": HostSettings(rate=1.0)})
 
 
 def test_they_are_read_from_the_command_line(study: Study) -> None:

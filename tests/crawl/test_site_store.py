@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
-from db.models import Host
+import pytest
+from sqlalchemy import select
+
+from db.models import Asset
+from db.models import SiteFile as Row
 from omnisrc.crawl.site_store import HostTableStore
 from omnisrc.study import Study
 from omnisrc.web.optout import ROBOTS
@@ -22,18 +26,26 @@ def test_what_sites_say_outlives_a_drain(study: Study, files: list[SiteFile]) ->
     for file in files:
         first.save(file)
     study.database().write(first.write)
-    study.database().read(lambda session: second.read(session, ["a.example:443"]))
-    assert [second.load(ORIGIN, file.path) for file in FILES] == [file if file in files else None for file in FILES]
-    assert second.load("http://a.example", ROBOTS) is None, "another port is another site"
+    asset = Asset(url=f"{ORIGIN}/b?c")
+    study.database().read(lambda session: second.read_for(session, [asset, Asset(url="file:///x"), Asset(url="no")]))
+    expected = [file if file in files else None for file in FILES]
+    assert [second.load(ORIGIN, file.path) for file in FILES] == expected
+    assert second.load("http://a.example", ROBOTS) is None, "another port is another origin"
+    third = HostTableStore()
+    study.database().read(lambda session: third.read_of(session, "a.example"))
+    assert [third.load(ORIGIN, file.path) for file in FILES] == expected
 
 
-def test_each_value_has_its_column(study: Study) -> None:
+def test_hosts_of_one_domain_keep_files_of_their_own(study: Study) -> None:
+    """They share a pace, but RFC 9309 speaks of an origin."""
     store = HostTableStore()
-    for file in FILES:
-        store.save(file)
+    mine, other = (SiteFile(f"https://{name}.a.example", ROBOTS, 200, name, 1.0) for name in ("x", "y"))
+    store.save(mine)
+    store.save(other)
     study.database().write(store.write)
-    row = study.database().read(lambda session: session.get(Host, "a.example:443"))
-    assert (row.robots_status, row.robots_body, row.robots_read, row.robots_trouble) == (
-        503, "User-agent: *", 2000.0, 1000.0
-    )  # fmt: skip
-    assert (row.tdm_status, row.tdm_body, row.tdm_read, row.tdm_trouble) == (404, "", 3000.0, None)
+    store.save(replace(mine, body="new", read=2.0))
+    study.database().write(store.write)
+    rows = study.database().read(lambda s: s.scalars(select(Row).order_by(Row.origin)).all())
+    assert [(row.origin, row.host, row.body, row.read) for row in rows] == [
+        (mine.origin, "a.example", "new", 2.0), (other.origin, "a.example", "y", 1.0)
+    ]  # fmt: skip

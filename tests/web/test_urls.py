@@ -55,8 +55,8 @@ def test_a_relative_redirect_is_read_against_its_base() -> None:
     assert str(parse_url("//other.example/b", URL("https://example.org/a"))) == "https://other.example/b"
 
 
-def test_the_site_names_host_and_port() -> None:
-    assert parse_url("https://example.org/").site == "example.org:443"
+def test_the_site_is_the_registrable_domain_or_host_and_port() -> None:
+    assert parse_url("https://img1.example.co.uk:8443/").site == "example.co.uk"
     assert parse_url("http://[2a00::1]:8080/").site == "[2a00::1]:8080"
 
 

@@ -69,7 +69,7 @@ class Openverse:
             raise UserError(
                 f"The setting providers.openverse.endpoint is {given.endpoint!r}, which is no http or https URL."
             ) from error
-        self._site = target.site
+        self._site, self._origin = target.site, target.origin
         self._access = self._open_access(target)
         self._sizes = ANONYMOUS_SIZES if self._access is None else SIZES
         self.page_size = self._sizes[-1]
@@ -209,7 +209,7 @@ class Openverse:
         if min(THUMBNAIL_WIDTH, width) * min(1.0, height / width) < NEAR * short_side:
             return None
         try:
-            return None if parse_url(url).site == self._site else url
+            return None if parse_url(url).origin == self._origin else url
         except ItemError:
             return None
 

@@ -38,7 +38,7 @@ def test_every_provider_of_the_table_opens_and_says_what_it_gives(tmp_path, monk
 
 def test_commons_asks_wikimedia_unless_told_otherwise() -> None:
     provider = open_provider("commons", ProviderSettings(), MediaWish(), Client("x", HostGate(Pace(1))))
-    assert provider.site == "commons.wikimedia.org:443"
+    assert provider.site == "wikimedia.org"
 
 
 def test_names_are_read_once_each() -> None:
