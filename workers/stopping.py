@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import threading
+import mmap
+import os
 from typing import Any
 
 from celery.signals import worker_process_init, worker_shutting_down
 
-_told = threading.Event()
+_told = mmap.mmap(-1, 1)
+"""One byte shared by the main process, which hears the signal, and the children that it forks, which work."""
+
+_parent = 0
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
-def _fresh(**_: Any) -> None:
-    _told.clear()
+def _born(**_: Any) -> None:
+    global _parent
+    _parent = os.getppid()
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _tell(**_: Any) -> None:
-    _told.set()
+    _told[0] = 1
 
 
 def stopping() -> bool:
-    return _told.is_set()
+    """True too in a child whose main process was killed."""
+    return bool(_told[0]) or (_parent != 0 and os.getppid() != _parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -13,7 +14,8 @@ from omnisrc.cli.crawl_control import pause, rate, refuse_options_before, resume
 from omnisrc.cli.crawl_view import CrawlView, show_plan, show_summary
 from omnisrc.cli.options import Command, Json, Sets, Workspace, command
 from omnisrc.crawl.counts import crawl_counts
-from omnisrc.crawl.jobs import STAGES, drains
+from omnisrc.crawl.jobs import STAGES
+from omnisrc.crawl.order import ordered, record, top_up_of
 from omnisrc.crawl.plan import PlanLine, as_json, plan, refuse_impossible
 from omnisrc.crawl.providers.registry import PROVIDERS, provider_names
 from omnisrc.crawl.queries import Scope
@@ -58,6 +60,9 @@ def crawl(
     engine: Annotated[
         str, typer.Option("--engine", metavar="NAME", help="local: worker processes here; celery: workers elsewhere.")
     ] = "local",
+    detach: Annotated[
+        bool, typer.Option("--detach", help="With --engine celery: only order it; `omnisrc dispatch` keeps it going.")
+    ] = False,
     workspace: Workspace = None,
     json: Json = False,
     sets: Sets = None,
@@ -69,6 +74,8 @@ def crawl(
     if context.invoked_subcommand is not None:
         refuse_options_before(context)
         return
+    if detach and engine != "celery":
+        raise UserError("--detach leaves the crawl to a cluster; it goes with --engine celery.")
     with command(workspace, json, sets, database="none" if plan_only else "create") as running:
         class_list = load_class_list(classes) if classes is not None else None
         wish = wanted(running.study, provider_names(provider), parse_kinds(media), per_class)
@@ -81,14 +88,13 @@ def crawl(
             lambda session: _register(running, session, class_list, wish)
         )
         _tell(running, count, wish, lines)
-        settings = running.study.section(CrawlSettings)
-        top_up = TopUp(
-            scope,
-            overrides=running.study.overrides,
-            drains=drains(running.study),
-            longest_wait_s=settings.longest_wait_s,
-        )
-        _run(running, top_up, engine)
+        top_up = top_up_of(running.study, scope)
+        running.study.database().write(top_up.start)
+        if detach:
+            _leave(running, scope, top_up)
+            return
+        with ordered(running.study, scope, top_up) if engine == "celery" else nullcontext():
+            _run(running, top_up, engine)
 
 
 def _plan(running: Command, classes: int, wish: Wanted) -> None:
@@ -122,9 +128,20 @@ def _tell(running: Command, classes: int, wish: Wanted, lines: list[PlanLine]) -
         )
 
 
+def _leave(running: Command, scope: Scope, top_up: TopUp) -> None:
+    """Writes the crawl down for the dispatcher, and waits for nothing."""
+    study = running.study
+    order_id = study.database().write(lambda session: record(session, scope, top_up, study.overrides))
+    running.emit(order=order_id)
+    running.console.print(
+        f"Crawl {order_id} was ordered: `omnisrc dispatch` keeps it going, `omnisrc status` shows it, and"
+        " `omnisrc crawl pause` halts it.",
+        soft_wrap=True,
+    )
+
+
 def _run(running: Command, top_up: TopUp, engine: str) -> None:
     database = running.study.database()
-    database.write(top_up.start)
     try:
         with CrawlView(running.console, lambda: database.read(crawl_counts)) as view:
             summary = run_stages(running.study, STAGES, engine=engine, top_up=top_up, show=view.show)

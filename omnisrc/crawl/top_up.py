@@ -56,6 +56,20 @@ class TopUp:
         )
         self._first_fetch = (session.scalar(select(func.max(Job.id))) or 0) + 1
 
+    @property
+    def started(self) -> float:
+        """When `start` was called, by the database's clock."""
+        return self._started
+
+    @property
+    def first_job(self) -> int:
+        """Jobs of smaller ids were there before."""
+        return self._first_fetch
+
+    def go_on(self, started: float, first_job: int) -> None:
+        """Goes on, in another process, with a crawl that was started at `started`; instead of `start`."""
+        self._started, self._first_fetch = started, first_job
+
     def __call__(self, session: Session) -> bool:
         """Adds what is needed now; True while more may come. Raises WorldError where going on makes no sense."""
         if read_controls(session).all.paused:
