@@ -22,7 +22,8 @@ def insert_missing(session: Session, table: type[Base], rows: Sequence[Mapping[s
 def insert_one(session: Session, table: type[Base], row: Mapping[str, Any]) -> int | None:
     """Inserts one row; its id, or None where it breaks a unique constraint."""
     id_column: InstrumentedAttribute[int] = table.id  # type: ignore[attr-defined]
-    return session.scalar(_insert(session, table).values(dict(row)).returning(id_column))
+    found: int | None = session.scalar(_insert(session, table).values(dict(row)).returning(id_column))
+    return found
 
 
 def _insert(session: Session, table: type[Base]) -> Any:

@@ -124,3 +124,39 @@ def redis() -> Iterator[tuple[Service, str]]:
             yield server, f"redis://127.0.0.1:{port}/0"
         finally:
             server.kill()
+
+
+@contextlib.contextmanager
+def rabbitmq() -> Iterator[tuple[Service, str]]:
+    """(server, URL) of an empty RabbitMQ: a node of its own with an epmd of its own. It takes about 10 s to start."""
+    places = [Path("/usr/lib/rabbitmq/bin/rabbitmq-server"), Path("/opt/rabbitmq/sbin/rabbitmq-server")]
+    found = next((str(place) for place in places if place.exists()), None) or shutil.which("rabbitmq-server")
+    if found is None:
+        missing("rabbitmq-server is not on this machine")
+    with folder() as data:
+        port, distribution, names = free_port(), free_port(), free_port()
+        (data / "plugins").write_text("[].\n")
+        (data / "rabbitmq.conf").write_text(f"listeners.tcp.local = 127.0.0.1:{port}\n")
+        env = {
+            "HOME": str(data),
+            "RABBITMQ_NODENAME": f"omnisrc{port}@localhost",
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",  # what the machine's own server is set to is not for ours
+            "RABBITMQ_CONFIG_FILE": str(data / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(data / "none"),
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "ERL_EPMD_PORT": str(names),
+            "RABBITMQ_MNESIA_BASE": str(data / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(data / "log"),
+            "RABBITMQ_PID_FILE": str(data / "pid"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(data / "plugins"),
+            "RUNNING_UNDER_SYSTEMD": "1",  # the script then becomes the server, so that its end can be waited for
+        }
+        mapper = Service(["epmd", "-port", str(names)], names)
+        server = Service([found], port, env=env)
+        try:
+            mapper.start()
+            server.start()
+            yield server, f"amqp://guest:guest@127.0.0.1:{port}//"
+        finally:
+            server.kill()
+            mapper.kill()

@@ -62,12 +62,13 @@ def queues(url: str) -> list[Any]:
     On RabbitMQ they are quorum queues of bounded length: a doorbell too many pushes out the oldest. Redis knows no
     bound, so who rings looks at the length first.
     """
-    from kombu import Queue  # 0.1 s, and only the cluster needs it
+    from kombu.entity import Queue  # 0.1 s, and only the cluster needs it
 
     arguments = None
     if kind_of(url) == "rabbitmq":
         arguments = {"x-queue-type": "quorum", "x-max-length": LENGTH, "x-overflow": "drop-head"}
-    return [Queue(name, routing_key=name, queue_arguments=arguments) for name in QUEUES]
+    queue: Any = Queue
+    return [queue(name, routing_key=name, queue_arguments=arguments) for name in QUEUES]
 
 
 def _transport_options(kind: str) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class Doorbell:
     def _length(queue: Any, channel: Any) -> int:
         bound = queue(channel)
         bound.declare()
-        return int(bound.queue_declare(passive=True).message_count)
+        return int(bound.queue_declare().message_count)
 
     def _away(self, error: Exception) -> WorldError:
         self.close()
