@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -80,8 +80,11 @@ def folder(user: str | None = None) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[tuple[Service, str]]:
-    """(server, URL) of an empty PostgreSQL. It refuses to run as root, so root starts it as `postgres`."""
+def postgresql(options: Sequence[str] = ()) -> Iterator[tuple[Service, str]]:
+    """(server, URL) of an empty PostgreSQL, started with more `options`.
+
+    It refuses to run as root, so root starts it as `postgres`.
+    """
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     where = shutil.which("initdb")
     place = binaries[-1] if binaries else Path(where).parent if where else None
@@ -100,7 +103,8 @@ def postgresql() -> Iterator[tuple[Service, str]]:
         )  # fmt: skip
         port = free_port()
         server = Service(
-            [str(place / "postgres"), "-D", str(data / "d"), "-p", str(port), "-h", "127.0.0.1", "-k", str(data), "-F"],
+            [str(place / "postgres"), "-D", str(data / "d"), "-p", str(port), "-h", "127.0.0.1", "-k", str(data), "-F",
+             *options],
             port, user,
         )  # fmt: skip
         server.start()
@@ -111,14 +115,14 @@ def postgresql() -> Iterator[tuple[Service, str]]:
 
 
 @contextlib.contextmanager
-def redis() -> Iterator[tuple[Service, str]]:
-    """(server, URL) of an empty Redis."""
+def redis(options: Sequence[str] = ("--save", "")) -> Iterator[tuple[Service, str]]:
+    """(server, URL) of an empty Redis, started with `options`."""
     binary = shutil.which("redis-server")
     if binary is None:
         missing("redis-server is not on this machine")
     with folder() as data:
         port = free_port()
-        server = Service([binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data), "--save", ""], port)
+        server = Service([binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data), *options], port)
         server.start()
         try:
             yield server, f"redis://127.0.0.1:{port}/0"

@@ -59,9 +59,10 @@ def celery_worker(url: str, log: Path, queues: str = "io,cpu,gpu") -> Iterator[s
 
 
 def new_database(server_url: str, name: str) -> str:
-    """The URL of a new database on the server."""
+    """The URL of a new database on the server; an older one of the name is dropped."""
     admin = create_engine(server_url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
+        connection.execute(text(f"drop database if exists {name} with (force)"))
         connection.execute(text(f"create database {name}"))
     admin.dispose()
     return server_url.rpartition("/")[0] + f"/{name}"

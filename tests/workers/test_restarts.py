@@ -15,8 +15,8 @@ from tests.local_web import LocalWeb
 from tests.pipeline import killing
 from tests.workers import cluster
 
-IMAGES = 160
-RATE = 25.0
+IMAGES = 100
+RATE = 20.0
 
 
 @pytest.fixture(scope="module")
