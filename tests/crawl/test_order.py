@@ -10,12 +10,13 @@ from threading import Barrier
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
-from db import schema
+from db import ledger, schema
 from db.models import Asset, CrawlOrder, Job, Query
 from omnisrc import resources
 from omnisrc.crawl import order
-from omnisrc.crawl.jobs import FETCH
+from omnisrc.crawl.jobs import DISCOVER, FETCH
 from omnisrc.errors import Interrupted
 from omnisrc.study import Study
 from tests.crawl.studies import plan_crawl, work
@@ -40,10 +41,17 @@ def ordered(postgresql_url: str, tmp_path: Path) -> Iterator[tuple[Study, LocalW
         study = Study.open(tmp_path / "study", settings)
         study.prepare()
         schema.upgrade(study.database(), resources.migrations())
+        study.database().write(fail_earlier)
         top_up, scope = plan_crawl(study, tmp_path / "classes.txt", "table")
         study.database().write(lambda session: order.record(session, scope, top_up, study.overrides))
         yield study, web
         study.database().dispose()
+
+
+def fail_earlier(session: Session) -> None:
+    """A drain of an earlier crawl that failed: no matter of this one."""
+    ledger.enqueue(session, FETCH, "drain 0")
+    session.execute(update(Job).values(state="failed", error="storage", error_detail="the disk was full"))
 
 
 def states(study: Study) -> list[tuple[str, str]]:
@@ -63,7 +71,7 @@ def test_dispatchers_at_once_add_every_job_once(ordered: tuple[Study, LocalWeb])
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         assert list(pool.map(keep, keepers)) == [1] * AT_ONCE
-    subjects = study.database().read(lambda s: Counter(s.scalars(select(Job.subject))))
+    subjects = study.database().read(lambda s: Counter(s.scalars(select(Job.subject).where(Job.stage == DISCOVER))))
     queries = study.database().read(lambda s: s.scalars(select(Query.id)).all())
     assert subjects == {f"query {query_id} page 0": 1 for query_id in queries}
     assert said == []
@@ -87,7 +95,7 @@ def test_a_crawl_that_cannot_go_on_is_ended_with_its_reason(ordered: tuple[Study
     keeper = order.Keeper(study, said.append)
     keeper()
     failed = {"stage": FETCH, "state": "failed", "error": "storage", "error_detail": "the disk is full"}
-    study.database().write(lambda s: s.execute(update(Job).where(Job.id == 1).values(**failed)) and None)
+    study.database().write(lambda s: s.execute(update(Job).where(Job.stage == DISCOVER).values(**failed)) and None)
     assert keeper() == 0 and keeper() == 0
     ((state, detail),) = states(study)
     assert state == "failed" and "the disk is full" in detail and len(said) == 1
