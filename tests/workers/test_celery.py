@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from db.models import Job
+from omnisrc.study import Study
 from tests import services
 from tests.local_web import LocalWeb
 from tests.media_files import image_bytes
@@ -57,6 +62,28 @@ def test_celery_workers_do_the_crawl(broker: tuple[services.Service, str], table
     assert command.returncode == 0, errors + (tmp_path / "worker.log").read_text()[-3000:]
     assert stored(tmp_path / "study") == 30
     assert not (tmp_path / "study" / "logs").exists(), "local workers were started"
+
+
+def test_a_worker_that_is_told_to_stop_returns_what_it_holds(
+    broker: tuple[services.Service, str], tmp_path: Path
+) -> None:
+    """A drain of five minutes: the children must hear of the signal that the main process gets."""
+    workspace = tmp_path / "study"
+    with LocalWeb() as web:
+        command = cluster.make_study(
+            workspace, web, 30, f"sqlite:///{workspace / 'catalog.db'}", host_rate=1.0, drain_s=300.0
+        )
+        env = {"OMNISRC_BROKER_URL": broker[1]}
+        with cluster.process(command, workspace / "crawl.log", env) as crawling:
+            with cluster.celery_worker(broker[1], tmp_path / "worker.log", "io") as worker:
+                services.until(lambda: any(path.endswith(".jpg") for path in web.asked))
+            assert worker.returncode == 0
+            crawling.send_signal(signal.SIGINT)
+            assert crawling.wait(30) == 130
+    states = Counter(row["state"] for row in killing.rows(workspace, "assets"))
+    assert set(states) == {"stored", "waiting"} and states.total() == 30
+    jobs = Study.open(workspace).database().read(lambda session: session.scalars(select(Job.state)).all())
+    assert "leased" not in jobs
 
 
 def test_a_broker_that_is_not_there_is_one_sentence(table: list[str], tmp_path: Path) -> None:

@@ -7,9 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from omnisrc.engine import doorbell
+from omnisrc.engine.broker import LENGTH
+from omnisrc.study import Study
 from tests import services
 from tests.local_web import LocalWeb
 from tests.pipeline import killing
@@ -101,6 +105,26 @@ def test_a_restarted_rabbitmq_loses_nothing(
         service.start()
 
     crawl_through(fault, web, tmp_path / "study", cluster.new_database(database[1], "rabbit"), url)
+
+
+def test_doorbells_on_rabbitmq_are_bounded_and_expire(
+    rabbitmq: tuple[services.Service, str], study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody answers on the queue gpu here. The broker itself drops what is too much, and what is too old."""
+    monkeypatch.setattr(doorbell, "EXPIRES_S", 2.0)
+    monkeypatch.setattr(doorbell.Doorbell, "_length", staticmethod(_declared_only))
+    bell = doorbell.Doorbell(Study.open(study.root, (f"engine.broker={rabbitmq[1]}",)))
+    bell._ring("gpu", LENGTH)
+    bell._ring("gpu", LENGTH)
+    monkeypatch.undo()
+    assert bell.waiting()["gpu"] <= LENGTH
+    services.until(lambda: bell.waiting()["gpu"] == 0, 30)
+
+
+def _declared_only(queue: Any, channel: Any) -> int:
+    """As if nothing ever waited: what would be rung by those who do not look."""
+    queue(channel).declare()
+    return 0
 
 
 def test_a_restarted_postgresql_loses_nothing(
