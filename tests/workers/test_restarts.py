@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[service
 
 
 def _workers(url: str, folder: Path) -> object:
-    return cluster.celery_worker(url, folder / "worker.log", "io")
+    return cluster.celery_worker(url, folder / "worker.log", "io,cpu")
 
 
 @pytest.fixture
@@ -152,6 +153,32 @@ def test_two_dispatchers_finish_a_crawl_that_nobody_else_looks_after_though_conn
     said = first.read_text() + second.read_text()
     assert said.count("Traceback") == 0, said
     balanced(workspace)
+
+
+def test_a_filter_packs_everything_once_though_connections_are_cut_and_the_broker_is_flushed(
+    redis: tuple[services.Service, str], database: tuple[services.Service, str], web: LocalWeb, tmp_path: Path
+) -> None:
+    url, workspace = cluster.new_database(database[1], "filtered"), tmp_path / "study"
+    broker = {"OMNISRC_BROKER_URL": redis[1]}
+    command, log = cluster.make_study(workspace, web, IMAGES, url, host_rate=0.0), workspace / "filter.log"
+    with cluster.process(command, workspace / "crawl.log", broker) as crawl:
+        assert crawl.wait(cluster.LIMIT_S) == 0
+    small = ["--set", "filter.images_per_shard=10", "--set", "filter.near_duplicate_bits=-1"]
+    command = ["omnisrc", "filter", "--rule", "all", "--engine", "celery", "--workspace", str(workspace), *small]
+    cuts = 0
+    with cluster.process(command, log, broker) as filtering:
+        while filtering.poll() is None and cuts < 40:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                filtering.wait(0.5)
+            cuts += cluster.cut_connections(url) > 0
+            if cuts == 3:
+                redis[0].kill()
+                redis[0].start()
+        assert filtering.wait(cluster.LIMIT_S) == 0, log.read_text()[-4000:]
+    assert cuts >= 3, "it was over before it was hit"
+    assert set(killing.packed(workspace).values()) == {1} and killing.packed(workspace).total() == IMAGES
+    assert killing.curated_members(workspace) == IMAGES
+    assert killing.doctor(workspace)["damage"] == []
 
 
 def test_workers_of_a_cluster_obey_pause_resume_and_rate(
