@@ -37,3 +37,11 @@ def _insert_columns(session: Session, into: Table, rows: Sequence[Mapping[str, A
     given = func.unnest(*arrays).table_valued(*names).render_derived()
     statement = postgresql_insert(into).from_select(names, select(*(given.c[name] for name in names)))
     session.execute(statement.on_conflict_do_nothing())
+
+
+def insert_one(session: Session, table: type[Base], row: Mapping[str, Any]) -> int | None:
+    """Inserts one row; its id, or None where it breaks a unique constraint."""
+    into = cast(Table, table.__table__)
+    make = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    found: int | None = session.scalar(make(into).on_conflict_do_nothing().values(dict(row)).returning(into.c.id))
+    return found

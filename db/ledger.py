@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import func, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from db.insert import insert_one
 from db.models import Asset, HostSlot, Job
 from db.session import Database, epoch
 
@@ -67,7 +67,10 @@ def enqueue(
     priority: int = 0,
     reopen_failed: bool = True,
 ) -> int | None:
-    """Adds a job unless the same (stage, subject, parameters) is there; its id when it was added or opened again."""
+    """Adds a job unless the same (stage, subject, parameters) is there; its id when it was added or opened again.
+
+    Two may add the same at once: one of them adds it.
+    """
     given = dict(params or {})
     digest = params_digest(given)
     found = session.scalar(select(Job).where(Job.stage == stage, Job.subject == subject, Job.params_sha256 == digest))
@@ -78,16 +81,11 @@ def enqueue(
         found.error = found.error_detail = None
         found.overrides = list(overrides)
         return found.id
-    job = Job(
+    row = dict(
         stage=stage, subject=subject, params=given, params_sha256=digest, overrides=list(overrides), priority=priority,
         state="waiting", attempts=0, losses=0, not_before=0.0, strikes={}, result={}, created=now(session),
     )  # fmt: skip
-    try:
-        with session.begin_nested():
-            session.add(job)
-    except IntegrityError:
-        return None  # somebody else has added it since we looked
-    return job.id
+    return insert_one(session, Job, row)  # None: somebody else added it meanwhile
 
 
 def claim(database: Database, stages: Sequence[str], owner: str, lease_s: float) -> Lease | None:
@@ -172,8 +170,14 @@ def finish(session: Session, lease: Lease, result: Mapping[str, Any] | None = No
     """
     job = _held(session, lease)
     job.state, job.finished, job.result = "done", now(session), dict(result or {})
+    job.done_token = lease.token
     _free_lease(job)
     free_token(session, lease.token)
+
+
+def is_done(session: Session, lease: Lease) -> bool:
+    """Whether the job was marked done under this very lease: so tells who lost the answer to his commit."""
+    return session.scalar(select(Job.id).where(Job.id == lease.job_id, Job.done_token == lease.token)) is not None
 
 
 def put_back(

@@ -461,6 +461,22 @@ class Job(Base):
     error_detail: Mapped[str | None] = mapped_column(Text)
     created: Mapped[float]
     finished: Mapped[float | None]
+    done_token: Mapped[str | None] = mapped_column(String(40))  # of the lease under which it was marked done
+
+
+class CrawlOrder(Base):
+    """A crawl that was started for the cluster: what whoever keeps it going must know."""
+
+    __tablename__ = "crawl_order"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    class_list_id: Mapped[int] = mapped_column(Id, ForeignKey("class_list.id"))
+    scope: Mapped[dict[str, Any]]  # provider -> kinds, and kind -> assets for each class
+    overrides: Mapped[list[Any]]  # the --set of the command
+    state: Mapped[str] = mapped_column(String(10), index=True)  # running | done | stopped | failed
+    detail: Mapped[str] = mapped_column(Text, default="")  # why it ended
+    started: Mapped[float]
+    first_page: Mapped[int] = mapped_column(Id)  # answers of smaller ids were there before
+    first_job: Mapped[int] = mapped_column(Id)  # jobs of smaller ids were there before
 
 
 class Run(Base):

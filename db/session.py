@@ -1,7 +1,9 @@
-"""Connections: one wrapper over SQLite and PostgreSQL that retries what is worth retrying.
+"""Connections: one wrapper over SQLite and PostgreSQL that retries what is worth retrying, a restart of the server too.
 
 SQLite runs in WAL mode; writers begin with BEGIN IMMEDIATE, so that two of them never deadlock on an upgrade of a read
-lock. A transaction is given as a function and may be run again, so it must have no effect but on the database.
+lock. A transaction is given as a function and may be run again, so it must have no effect but on the database. It is
+run again too where the connection broke during the commit, and nobody knows whether that went through: a function must
+find out for itself whether its work is done (a job's commit does so by its token).
 """
 
 from __future__ import annotations
@@ -25,6 +27,22 @@ RETRY_FOR_S = 120.0
 CACHE_KB = 32768
 CHECKPOINT_PAGES = 8192  # of 4 KB
 RETRIED_STATES = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "08000", "08003", "08006", "08001", "08004"}
+AWAY = (  # what libpq says, without a code, where no connection could be made or kept
+    "connection refused",
+    "connection reset",
+    "the connection is lost",
+    "connection is bad",
+    "connection timeout expired",
+    "server closed the connection",
+    "terminating connection",
+    "no such file or directory",  # the socket's
+    "the database system is starting up",
+    "the database system is shutting down",
+    "the database system is in recovery mode",
+    "the database system is not yet accepting connections",
+    "remaining connection slots are reserved",
+    "too many clients already",
+)
 
 
 class DatabaseError(Exception):
@@ -141,7 +159,7 @@ def _passing(error: DBAPIError) -> bool:
     if state in RETRIED_STATES:
         return True
     text = str(error.orig).lower()
+    if any(words in text for words in AWAY):
+        return isinstance(error, OperationalError)
     locked = "database is locked" in text or "database table is locked" in text or "database schema is locked" in text
-    return isinstance(error, OperationalError) and (
-        locked or "connection refused" in text or "the connection is lost" in text
-    )
+    return isinstance(error, OperationalError) and locked

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -41,6 +41,13 @@ def accepts(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextlib.contextmanager
+def silent_server() -> Iterator[int]:
+    """The port of a server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        yield door.getsockname()[1]
 
 
 class Service:
@@ -80,8 +87,11 @@ def folder(user: str | None = None) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[tuple[Service, str]]:
-    """(server, URL) of an empty PostgreSQL. It refuses to run as root, so root starts it as `postgres`."""
+def postgresql(options: Sequence[str] = ()) -> Iterator[tuple[Service, str]]:
+    """(server, URL) of an empty PostgreSQL, started with more `options`.
+
+    It refuses to run as root, so root starts it as `postgres`.
+    """
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     where = shutil.which("initdb")
     place = binaries[-1] if binaries else Path(where).parent if where else None
@@ -100,7 +110,8 @@ def postgresql() -> Iterator[tuple[Service, str]]:
         )  # fmt: skip
         port = free_port()
         server = Service(
-            [str(place / "postgres"), "-D", str(data / "d"), "-p", str(port), "-h", "127.0.0.1", "-k", str(data), "-F"],
+            [str(place / "postgres"), "-D", str(data / "d"), "-p", str(port), "-h", "127.0.0.1", "-k", str(data), "-F",
+             *options],
             port, user,
         )  # fmt: skip
         server.start()
@@ -111,16 +122,52 @@ def postgresql() -> Iterator[tuple[Service, str]]:
 
 
 @contextlib.contextmanager
-def redis() -> Iterator[tuple[Service, str]]:
-    """(server, URL) of an empty Redis."""
+def redis(options: Sequence[str] = ("--save", "")) -> Iterator[tuple[Service, str]]:
+    """(server, URL) of an empty Redis, started with `options`."""
     binary = shutil.which("redis-server")
     if binary is None:
         missing("redis-server is not on this machine")
     with folder() as data:
         port = free_port()
-        server = Service([binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data), "--save", ""], port)
+        server = Service([binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data), *options], port)
         server.start()
         try:
             yield server, f"redis://127.0.0.1:{port}/0"
         finally:
             server.kill()
+
+
+@contextlib.contextmanager
+def rabbitmq() -> Iterator[tuple[Service, str]]:
+    """(server, URL) of an empty RabbitMQ: a node of its own with an epmd of its own. It takes about 10 s to start."""
+    places = [Path("/usr/lib/rabbitmq/bin/rabbitmq-server"), Path("/opt/rabbitmq/sbin/rabbitmq-server")]
+    found = next((str(place) for place in places if place.exists()), None) or shutil.which("rabbitmq-server")
+    if found is None:
+        missing("rabbitmq-server is not on this machine")
+    with folder() as data:
+        port, distribution, names = free_port(), free_port(), free_port()
+        (data / "plugins").write_text("[].\n")
+        (data / "rabbitmq.conf").write_text(f"listeners.tcp.local = 127.0.0.1:{port}\n")
+        env = {
+            "HOME": str(data),
+            "RABBITMQ_NODENAME": f"omnisrc{port}@localhost",
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",  # what the machine's own server is set to is not for ours
+            "RABBITMQ_CONFIG_FILE": str(data / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(data / "none"),
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "ERL_EPMD_PORT": str(names),
+            "RABBITMQ_MNESIA_BASE": str(data / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(data / "log"),
+            "RABBITMQ_PID_FILE": str(data / "pid"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(data / "plugins"),
+            "RUNNING_UNDER_SYSTEMD": "1",  # the script then becomes the server, so that its end can be waited for
+        }
+        mapper = Service(["epmd", "-port", str(names)], names)
+        server = Service([found], port, env=env)
+        try:
+            mapper.start()
+            server.start()
+            yield server, f"amqp://guest:guest@127.0.0.1:{port}//"
+        finally:
+            server.kill()
+            mapper.kill()

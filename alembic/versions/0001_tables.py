@@ -108,6 +108,7 @@ def upgrade() -> None:
         sa.Column("error_detail", sa.Text(), nullable=True),
         sa.Column("created", sa.Float(precision=53), nullable=False),
         sa.Column("finished", sa.Float(precision=53), nullable=True),
+        sa.Column("done_token", sa.String(length=40), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
         sa.UniqueConstraint("lease_token", name=op.f("uq_job_lease_token")),
         sa.UniqueConstraint("stage", "subject", "params_sha256", name=op.f("uq_job_stage_subject_params_sha256")),
@@ -115,6 +116,23 @@ def upgrade() -> None:
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.create_index("ix_job_claim", ["state", "stage", "priority", "id"], unique=False)
     partial_index("ix_job_finished", "job", ["stage", "finished"], "finished IS NOT NULL")
+
+    op.create_table(
+        "crawl_order",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("class_list_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("scope", sa.JSON(), nullable=False),
+        sa.Column("overrides", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("started", sa.Float(precision=53), nullable=False),
+        sa.Column("first_page", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("first_job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["class_list_id"], ["class_list.id"], name=op.f("fk_crawl_order_class_list_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_crawl_order")),
+    )
+    with op.batch_alter_table("crawl_order", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_crawl_order_state"), ["state"], unique=False)
 
     op.create_table(
         "rule",
@@ -593,5 +611,9 @@ def downgrade() -> None:
     op.drop_table("site_file")
     op.drop_table("host")
     op.drop_table("control")
+    with op.batch_alter_table("crawl_order", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_crawl_order_state"))
+
+    op.drop_table("crawl_order")
     op.drop_table("class_list")
     op.drop_table("budget")

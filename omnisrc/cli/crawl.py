@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from omnisrc.cli.options import Command, Json, Sets, Workspace, command
 from omnisrc.crawl import budgets
 from omnisrc.crawl.counts import crawl_counts
 from omnisrc.crawl.jobs import STAGES
+from omnisrc.crawl.order import ordered, record
 from omnisrc.crawl.plan import PlanLine, as_json, plan, refuse_impossible
 from omnisrc.crawl.plan_budgets import over_budget
 from omnisrc.crawl.providers.registry import PROVIDERS, provider_names
@@ -79,6 +81,9 @@ def crawl(
     max_download: Annotated[
         str | None, typer.Option("--max-download", metavar="SIZE", help="Stop when so much was fetched: 100GB.")
     ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="With --engine celery: only order it; `omnisrc dispatch` keeps it going.")
+    ] = False,
     workspace: Workspace = None,
     json: Json = False,
     sets: Sets = None,
@@ -92,6 +97,8 @@ def crawl(
         return
     budget = {"max_disk": max_disk, "max_hours": max_hours, "max_download": max_download}
     sets = [*(sets or ()), *(f"crawl.{name}={value}" for name, value in budget.items() if value is not None)]
+    if detach and engine != "celery":
+        raise UserError("--detach leaves the crawl to a cluster; it goes with --engine celery.")
     with command(workspace, json, sets, database="none" if plan_only else "create") as running:
         class_list = load_class_list(classes) if classes is not None else None
         window = asked_window(since, until)
@@ -105,7 +112,16 @@ def crawl(
             lambda session: _register(running, session, class_list, wish)
         )
         _tell(running, count, wish, lines)
-        _run(running, TopUp(scope, running.study), engine)
+        top_up = TopUp(scope, running.study)
+        running.study.database().write(top_up.start)
+        if detach:
+            _leave(running, scope, top_up)
+            return
+        try:
+            with ordered(running.study, scope, top_up) if engine == "celery" else nullcontext():
+                _run(running, top_up, engine)
+        except budgets.BudgetReached as end:
+            _end_at_budget(running, top_up, end.used)
 
 
 def _plan(running: Command, classes: int, wish: Wanted) -> None:
@@ -144,15 +160,23 @@ def _tell(running: Command, classes: int, wish: Wanted, lines: list[PlanLine]) -
         )
 
 
+def _leave(running: Command, scope: Scope, top_up: TopUp) -> None:
+    """Writes the crawl down for the dispatcher, and waits for nothing."""
+    study = running.study
+    order_id = study.database().write(lambda session: record(session, scope, top_up, study.overrides))
+    running.emit(order=order_id)
+    running.console.print(
+        f"Crawl {order_id} was ordered: `omnisrc dispatch` keeps it going, `omnisrc status` shows it, and"
+        " `omnisrc crawl pause` halts it.",
+        soft_wrap=True,
+    )
+
+
 def _run(running: Command, top_up: TopUp, engine: str) -> None:
     database = running.study.database()
-    database.write(top_up.start)
     try:
         with CrawlView(running.console, lambda: database.read(crawl_counts)) as view:
             summary = run_stages(running.study, STAGES, engine=engine, top_up=top_up, show=view.show)
-    except budgets.BudgetReached as end:
-        _end_at_budget(running, top_up, end.used)
-        return
     except Interrupted as stopped:
         counts = database.read(crawl_counts)
         show_summary(running.console, counts)

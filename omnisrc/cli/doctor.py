@@ -7,6 +7,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import sys
 from typing import Annotated
 
 import typer
@@ -66,7 +67,7 @@ def doctor(
 
 def _version(name: str) -> str | None:
     """The installed version, without importing the package."""
-    if importlib.util.find_spec(name) is None:
+    if name not in sys.modules and importlib.util.find_spec(name) is None:
         return None
     for distribution in importlib.metadata.packages_distributions().get(name, [name]):
         return importlib.metadata.version(distribution)

@@ -38,6 +38,7 @@ VERBS = {
     "gc": "Free landing shards that were packed.",
     "demo": "The main job in small, offline: crawl, filter, train, report.",
     "worker": "Work off open jobs until stopped.",
+    "dispatch": "Keep a cluster going: ring workers, add jobs, take back lost ones.",
 }
 """Verb -> its line in the help. The module omnisrc/cli/VERB.py holds `app` (a Typer); it is loaded when asked for."""
 

@@ -19,9 +19,12 @@ from sqlalchemy.orm import Session
 from db import catalogue, ledger
 from db.models import ClassList, Run, Sample, SelectionMember, Shard
 from omnisrc.cli.options import Command, Json, Sets, Workspace, command
-from omnisrc.cli.status_view import crawl_view
+from omnisrc.cli.status_view import broker_view, crawl_view
 from omnisrc.crawl.monitor import crawl_state
+from omnisrc.crawl.order import orders
 from omnisrc.crawl.settings import CrawlSettings
+from omnisrc.engine.broker_state import broker_state
+from omnisrc.engine.doorbell import named_broker
 from omnisrc.engine.registry import STAGES
 from omnisrc.errors import UserError
 
@@ -66,17 +69,20 @@ def _look(running: Command) -> dict[str, Any]:
 
     def read(session: Session) -> dict[str, Any]:
         counts = catalogue.asset_counts(session)
-        return {**_state(session, counts), "crawl": crawl_state(session, settings, running.study.landing, counts)}
+        crawl = crawl_state(session, settings, running.study.landing, counts)
+        return {**_state(session, counts), "crawl": {**crawl, "orders": orders(session)}}
 
-    return {"workspace": str(running.study.root), **running.study.database().read(read)}
+    cluster = {"broker": broker_state(running.study)} if named_broker(running.study) else {}
+    return {"workspace": str(running.study.root), **running.study.database().read(read), **cluster}
 
 
 def _view(state: dict[str, Any]) -> RenderableType:
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in state.items():
-        if name not in ("crawl", "jobs", "errors"):  # a part of its own shows these
+        if name not in ("crawl", "jobs", "errors", "broker"):  # a part of its own shows these
             table.add_row(name.replace("_", " "), Text(_shown(value)))
-    return Group(table, Text(), crawl_view(state["crawl"]))
+    cluster = [broker_view(state["broker"]), Text()] if "broker" in state else []
+    return Group(table, Text(), *cluster, crawl_view(state["crawl"]))
 
 
 def _watch(running: Command, every_s: float, sleep: Callable[[float], None] = time.sleep) -> None:

@@ -21,6 +21,7 @@ def crawl_view(crawl: Mapping[str, Any]) -> RenderableType:
     if crawl["budgets"]:
         words = "\n".join(f"{name}: {given['sentence']}" for name, given in crawl["budgets"].items())
         parts.append(Text(f"Budgets\n{words}"))
+    parts += [Text(f"Crawl {order['id']}: {order['state']} {order['detail']}") for order in crawl.get("orders", [])]
     if crawl["queues"]:
         parts += [Text(), _queues(crawl["queues"])]
     if crawl["leases"]:
@@ -31,6 +32,17 @@ def crawl_view(crawl: Mapping[str, Any]) -> RenderableType:
     if crawl["hosts"]:
         parts += [Text(), _hosts(crawl["hosts"])]
     return Group(*parts)
+
+
+def broker_view(broker: Mapping[str, Any]) -> RenderableType:
+    """The broker's part of `status`: what waits on each queue, and who answers."""
+    if not broker["reachable"]:
+        return Text(f"Broker {broker['url']}: {broker.get('error', 'it did not answer in time')}", style="red")
+    table = _table(f"Broker {broker['url']}", "queue", "workers", "doorbells", left=2)
+    for queue, waiting in broker["doorbells"].items():
+        names = broker["workers"].get(queue, [])
+        table.add_row(queue, Text(", ".join(names) or "none answered"), f"{waiting:,}")
+    return table
 
 
 def _now(crawl: Mapping[str, Any]) -> Text:

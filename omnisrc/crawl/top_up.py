@@ -74,6 +74,20 @@ class TopUp:
         )
         self._first_fetch = (session.scalar(select(func.max(Job.id))) or 0) + 1
 
+    @property
+    def first_page(self) -> int:
+        """Answers of smaller ids were there before."""
+        return self._first_page
+
+    @property
+    def first_job(self) -> int:
+        """Jobs of smaller ids were there before."""
+        return self._first_fetch
+
+    def go_on(self, first_page: int, first_job: int) -> None:
+        """Goes on, in another process, with a crawl that was started there; instead of `start`."""
+        self._first_page, self._first_fetch = first_page, first_job
+
     def __call__(self, session: Session) -> bool:
         """Adds what is needed now; True while more may come. Raises WorldError where going on makes no sense."""
         budgets.tick(session)

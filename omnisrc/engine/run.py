@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,7 +16,9 @@ from sqlalchemy.orm import Session
 from db import clock, ledger
 from db.models import Job
 from omnisrc.engine.doorbell import Doorbell
+from omnisrc.engine.interrupting import interruptible
 from omnisrc.engine.owner import is_dead
+from omnisrc.engine.patience import Patience
 from omnisrc.engine.registry import STAGES
 from omnisrc.engine.settings import EngineSettings
 from omnisrc.errors import Interrupted, UserError, WorldError
@@ -75,7 +74,7 @@ def run_stages(
         raise UserError(f"There is no engine {engine!r}; use --engine local or --engine celery.")
     started, known = time.monotonic(), _failed_ids(study, stages)
     crew: _Crew = _Local(study, stages) if engine == "local" else _Celery(study, stages)
-    with _interruptible() as asked, crew:
+    with interruptible() as asked, crew:
         reaped = topped = 0.0
         while True:
             time_now = time.monotonic()
@@ -115,28 +114,6 @@ def _failed_ids(study: Study, stages: Sequence[str]) -> set[int]:
 def _failed(session: Session, stages: Sequence[str], known: set[int]) -> list[FailedJob]:
     jobs = session.scalars(select(Job).where(Job.stage.in_(stages), Job.state == "failed").order_by(Job.id))
     return [FailedJob(j.stage, j.subject, j.error or "", j.error_detail or "") for j in jobs if j.id not in known]
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM ask for a clean stop; a second Ctrl-C stops at once."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
-        if len(asked) > 1:
-            raise KeyboardInterrupt
-        print("\nStopping: running work is finished or returned (press Ctrl-C again to stop at once).", file=sys.stderr)
-
-    try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: whoever runs us there sees to it
-        before = {}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Crew:
@@ -232,11 +209,16 @@ def _environment() -> dict[str, str]:
 
 
 class _Celery(_Crew):
-    """Workers elsewhere, rung by messages that carry no work."""
+    """Workers elsewhere, rung by messages that carry no work. A broker that answered once may go away and come back."""
 
     def __init__(self, study: Study, stages: Sequence[str]) -> None:
         super().__init__(study, stages)
         self.bell = Doorbell(study)
+        self.bell.waiting()  # a broker that was never there is a mistake of the user's
+        self.patience = Patience(lambda words: print(f"\n{words}", file=sys.stderr), WorldError)
 
     def work(self, jobs: int) -> None:
-        self.bell.ring(self.stages, self.study.database())
+        self.patience.attempt("The broker", lambda: self.bell.ring(self.stages, self.study.database()))
+
+    def stop(self) -> None:
+        self.bell.close()

@@ -14,4 +14,5 @@ class EngineSettings:
     gpu_workers: int = 1  # processes that hold a teacher
     lease_s: float = 60.0  # a worker that is silent for so long has lost its job
     broker: str = ""  # Celery broker URL; empty: OMNISRC_BROKER_URL, else redis://127.0.0.1:6379/0
+    deadline_s: float = 3600.0  # a Celery worker that is at one job for so long is ended; 0: never
     attempts: int = 3  # runs of a job that end in an error before it is given up

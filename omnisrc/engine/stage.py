@@ -74,14 +74,20 @@ class Job:
     def commit(self, write: Callable[[Session], T], result: Mapping[str, Any] | None = None) -> T:
         """Runs `write` in the one transaction that also marks this job done.
 
+        Where the connection broke during the commit, the transaction is run again and finds that the job is done under
+        this lease: then all is written, and the first answer holds.
+
         Raises:
             LeaseLost: the job was taken away; nothing was written.
         """
+        answers: list[T] = []
 
         def both(session: Session) -> T:
+            if answers and ledger.is_done(session, self.lease):
+                return answers[-1]
             ledger.check(session, self.lease)
-            answer = write(session)
+            answers.append(write(session))
             ledger.finish(session, self.lease, result if result is not None else self.result)
-            return answer
+            return answers[-1]
 
         return self.database.write(both)

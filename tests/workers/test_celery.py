@@ -1,4 +1,4 @@
-"""The Celery application against a real Redis: it does the ledger's work, and losing the broker loses nothing."""
+"""The Celery application against a real Redis: it does the ledger's work."""
 
 from __future__ import annotations
 
@@ -7,48 +7,26 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from db.models import Job
+from omnisrc.study import Study
 from tests import services
 from tests.local_web import LocalWeb
 from tests.media_files import image_bytes
 from tests.pipeline import killing
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.workers import cluster
 
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[tuple[services.Service, str]]:
     with services.redis() as started:
         yield started
-
-
-@contextmanager
-def celery_worker(url: str, log: Path, queues: str = "io,cpu,gpu") -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "celery", "-A", "workers", "worker", "-Q", queues, "-c", "2", "-l", "INFO"]
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdout=out,
-            stderr=out,
-            env={**os.environ, "OMNISRC_BROKER_URL": url},
-            start_new_session=True,
-        )
-    try:
-        services.until(lambda: b" ready." in log.read_bytes(), 60)
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(45)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 @pytest.fixture
@@ -68,7 +46,7 @@ def table(tmp_path: Path) -> Iterator[list[str]]:
 def crawl(command: list[str], workspace: Path, url: str) -> subprocess.Popen[str]:
     whole = [sys.executable, "-m", "omnisrc", *command, "--workspace", str(workspace), "--json"]
     env = {**os.environ, "OMNISRC_BROKER_URL": url}
-    return subprocess.Popen(whole, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(whole, cwd=cluster.ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def stored(workspace: Path) -> int:
@@ -78,7 +56,7 @@ def stored(workspace: Path) -> int:
 
 
 def test_celery_workers_do_the_crawl(broker: tuple[services.Service, str], table: list[str], tmp_path: Path) -> None:
-    with celery_worker(broker[1], tmp_path / "worker.log"):
+    with cluster.celery_worker(broker[1], tmp_path / "worker.log"):
         command = crawl(table, tmp_path / "study", broker[1])
         _, errors = command.communicate(timeout=120)
     assert command.returncode == 0, errors + (tmp_path / "worker.log").read_text()[-3000:]
@@ -86,25 +64,26 @@ def test_celery_workers_do_the_crawl(broker: tuple[services.Service, str], table
     assert not (tmp_path / "study" / "logs").exists(), "local workers were started"
 
 
-def test_a_flushed_and_restarted_broker_loses_nothing(
-    broker: tuple[services.Service, str], table: list[str], tmp_path: Path
+def test_a_worker_that_is_told_to_stop_returns_what_it_holds(
+    broker: tuple[services.Service, str], tmp_path: Path
 ) -> None:
-    service, url = broker
-    slow = [*table, "--set", "crawl.host_rate=6"]
-    with celery_worker(url, tmp_path / "worker.log"):
-        command = crawl(slow, tmp_path / "study", url)
-        services.until(
-            lambda: (tmp_path / "study" / "landing").exists() and any((tmp_path / "study" / "landing").iterdir())
+    """A drain of five minutes: the children must hear of the signal that the main process gets."""
+    workspace = tmp_path / "study"
+    with LocalWeb() as web:
+        command = cluster.make_study(
+            workspace, web, 30, f"sqlite:///{workspace / 'catalog.db'}", host_rate=1.0, drain_s=300.0
         )
-        service.kill()
-        service.start()
-        _, errors = command.communicate(timeout=150)
-        if command.returncode == 1:
-            assert "broker" in errors
-            again = crawl(slow, tmp_path / "study", url)
-            _, errors = again.communicate(timeout=150)
-            assert again.returncode == 0, errors
-    assert stored(tmp_path / "study") == 30
+        env = {"OMNISRC_BROKER_URL": broker[1]}
+        with cluster.process(command, workspace / "crawl.log", env) as crawling:
+            with cluster.celery_worker(broker[1], tmp_path / "worker.log", "io") as worker:
+                services.until(lambda: any(path.endswith(".jpg") for path in web.asked))
+            assert worker.returncode == 0
+            crawling.send_signal(signal.SIGINT)
+            assert crawling.wait(30) == 130
+    states = Counter(row["state"] for row in killing.rows(workspace, "assets"))
+    assert set(states) == {"stored", "waiting"} and states.total() == 30
+    jobs = Study.open(workspace).database().read(lambda session: session.scalars(select(Job.state)).all())
+    assert "leased" not in jobs
 
 
 def test_a_broker_that_is_not_there_is_one_sentence(table: list[str], tmp_path: Path) -> None:

@@ -1,0 +1,23 @@
+# The image of every service of compose.yaml: one program, started with different commands.
+FROM python:3.11.13-slim-bookworm AS build
+ARG EXTRAS=cpu,cluster
+WORKDIR /src
+COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE ./
+COPY omnisrc omnisrc
+COPY workers workers
+COPY db db
+COPY alembic alembic
+COPY configs configs
+RUN pip install --no-cache-dir --prefix=/install ".[${EXTRAS}]"
+
+FROM python:3.11.13-slim-bookworm
+COPY --from=build /install /usr/local
+RUN useradd --uid 10001 --create-home omnisrc \
+    && mkdir /study \
+    && chown omnisrc:omnisrc /study
+USER omnisrc
+ENV OMNISRC_HOME=/study \
+    PYTHONUNBUFFERED=1
+WORKDIR /study
+STOPSIGNAL SIGTERM
+CMD ["omnisrc", "--help"]
