@@ -212,8 +212,8 @@ class Place(Base):
 
 
 class Shard(Base):
-    """A tar of media. `path` is relative to the workspace, or the URL of an object: shards of one study may lie in both.
-    Beside it lies the index (.idx). The folder's and the file's name stay the same when a shard is moved."""
+    """A tar of media. `path` is relative to the workspace, or the URL of an object; one study may have both. Beside it
+    lies the index (.idx). The names of its folder and file stay the same when it is moved."""
 
     __tablename__ = "shard"
     id: Mapped[int] = mapped_column(Id, primary_key=True)

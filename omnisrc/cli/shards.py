@@ -59,9 +59,10 @@ def move(
     json: Json = False,
     sets: Sets = None,
 ) -> None:
-    """Move shards to an object store, from one to another, or back; each is compared by SHA-256 before its old file goes.
+    """Move shards to an object store, from one to another, or back.
 
-    Can be stopped at any time: the same command goes on where it was. New shards go where storage.shards says.
+    Each is compared by SHA-256 before its old file goes. Can be stopped at any time: the same command goes on where it
+    was. New shards go where storage.shards says.
     """
     kinds = _kinds(kind)
     with command(workspace, json, sets) as running:

@@ -101,7 +101,7 @@ class ShardCache:
             os.close(handle)
 
     def _make_room(self, size: int) -> bool:
-        """Removes what was not used for longest until `size` bytes fit, and parts of dead downloads; whether they fit."""
+        """Removes parts of dead downloads, and what was unused for longest until `size` bytes fit; whether they fit."""
         there: list[tuple[float, int, Path]] = []
         for path in self.folder.glob("*/*"):
             with suppress(OSError):

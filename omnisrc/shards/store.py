@@ -82,7 +82,7 @@ class ShardStore:
                 self.cache.take_in(self.place_of(file), file)
 
     def drop(self, files: Iterable[Path]) -> None:
-        """No row names them: they go, here and there. What the store keeps nevertheless is litter to `omnisrc doctor`."""
+        """No row names them: they go, here and there. What a store keeps is litter to `omnisrc doctor`."""
         places = []
         for file in files:
             file.unlink(missing_ok=True)
