@@ -98,7 +98,7 @@ def accounted(study: Study, bucket: Bucket | None = None) -> Counter[str]:
     """Every asset has come to its end once and its bytes lie where its row says; every file belongs to a row. The
     number of assets by state."""
     found = take_inventory(study, deep=True)
-    assert found.damage == [] and found.litter == {}
+    assert (found.damage, found.litter) == ([], {}), (found.damage, found.litter)
     assets = study.database().read(lambda s: list(s.scalars(select(Asset))))
     stored = [asset.blob_id for asset in assets if asset.state == "stored"]
     assert len(stored) == len(set(stored)) and None not in stored

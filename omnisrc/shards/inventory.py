@@ -132,7 +132,8 @@ class Fresh:
         above.mkdir(parents=True, exist_ok=True)
         self._folder = tempfile.TemporaryDirectory(dir=above, prefix="fresh-")
         try:
-            return next(path for place in self._places if (path := self._get(place)) is not None)
+            got = [path for place in self._places if (path := self._get(place)) is not None]
+            return got[0]
         except BaseException:
             self._folder.cleanup()
             raise

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from db.models import Job as JobRow
 from omnisrc.cli.main import run
 from omnisrc.engine.work import work_once
+from omnisrc.errors import WorldError
 from omnisrc.shards.places import open_storage
 from omnisrc.shards.store import store_of
 from omnisrc.study import Study
@@ -93,13 +94,13 @@ def test_a_store_that_stays_away_fails_the_job_with_its_class_and_nothing_is_nam
     bucket.faults = [Fault("PUT", "503", times=10_000, match=r"landing/")]
     top_up, _ = plan_crawl(study, tmp_path / "media" / "classes.txt", "table", ("image", "video"))
     states = []
-    for _ in range(6):
-        study.database().write(top_up)
-        while work_once(study, ("discover", "fetch")):
-            pass
-        hurry(study)
-        found = study.database().read(lambda s: s.scalars(select(JobRow).where(JobRow.stage == "fetch")).all())
-        states += [(job.state, job.error, job.attempts) for job in found]
+    with pytest.raises(WorldError, match=r"again and again \(storage: s3://.*: 503 SlowDown, 4 times\)"):
+        while len(states) < 100:
+            study.database().write(top_up)
+            work_once(study, ("discover", "fetch"))
+            found = study.database().read(lambda s: s.scalars(select(JobRow).where(JobRow.stage == "fetch")).all())
+            states += [(job.state, job.error, job.attempts) for job in found]
+            hurry(study)
     assert ("waiting", "storage", 1) in states and ("failed", "storage", 3) in states
     assert rows_of(study) == [] and bucket.shards() == set() and accounted(study) == {"waiting": 4}
     bucket.faults.clear()
