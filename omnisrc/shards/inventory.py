@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.models import Job, PredictionSet, Shard
-from omnisrc.shards.places import places
+from omnisrc.shards.places import own_places
 from omnisrc.shards.store import ShardStore, is_remote, sidecars, store_of
 from omnisrc.shards.turns import using_shards
 from omnisrc.shards.verify import file_sha256, verify_shard
@@ -38,7 +38,7 @@ def take_inventory(study: Study, *, deep: bool = False) -> Inventory:
         UserError, ItemError: an object store that holds shards cannot be asked.
     """
     store = store_of(study)
-    files = list_files(store, study.database().read(places))  # before the rows: no new file is litter
+    files = list_files(store, own_places(study))  # before the rows: no new file is litter
     shards, sets, tokens = study.database().read(_rows)
     found = Inventory()
     known: set[str] = set()

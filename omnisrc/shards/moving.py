@@ -20,7 +20,7 @@ from db.models import PredictionSet, Shard
 from omnisrc.errors import UserError, WorldError
 from omnisrc.shards.inventory import KINDS, Fresh, list_files
 from omnisrc.shards.objects import BLOCK
-from omnisrc.shards.places import places, take_place
+from omnisrc.shards.places import own_places, take_place
 from omnisrc.shards.settings import check_url
 from omnisrc.shards.store import ShardStore, is_remote, name_of, sidecars, store_of
 from omnisrc.shards.turns import busy_stages, changing_shards, nobody_trains
@@ -180,8 +180,7 @@ def _rename(session: Session, thing: Thing, new: str) -> bool:
 
 def _remove_leftovers(study: Study, store: ShardStore) -> None:
     """Removes what a killed move left: a shard's files at places that its row does not name."""
-    folders = study.database().read(places)
     things = study.database().read(lambda session: list_things(session, KINDS))
     right = {name_of(place): place for thing in things for place in thing.files(thing.path)}
-    there = list_files(store, folders)
+    there = list_files(store, own_places(study))
     store.delete(place for place in there if right.get(name_of(place), place) != place)

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from db.insert import insert_missing
 from db.ledger import now
 from db.models import Place
 from omnisrc.errors import UserError
+from omnisrc.shards.objects import ObjectStore
 from omnisrc.shards.settings import StorageSettings
 from omnisrc.shards.store import store_of
 from omnisrc.study import Study
@@ -35,24 +36,35 @@ def take_place(study: Study, folder: str) -> None:
     """Makes a folder of an object store the study's own; raises as `open_storage`."""
     objects = store_of(study).objects
     objects.check(folder)
-    token = study.database().write(lambda session: _token(session, folder))
-    mark = f"{folder}/{MARK}"
-    size = objects.size(mark)
-    if size is None:
-        objects.write(mark, token.encode())
-        size = len(token)
-    if objects.read(mark, 0, size) != token.encode():
+    known = study.database().read(lambda session: session.scalar(_token_of(folder)))
+    there = _mark(objects, folder)
+    if there is None:
+        known = study.database().write(lambda session: _add(session, folder))
+        objects.write(f"{folder}/{MARK}", known.encode())
+        there = _mark(objects, folder)
+    if there != known:
         raise UserError(
             f"The folder {folder} belongs to another study; name another one by storage.shards (or, if that study is no"
-            f" more, remove the object {mark})."
+            f" more, remove the object {folder}/{MARK})."
         )
 
 
-def places(session: Session) -> list[str]:
-    """All folders of object stores that the study has written to."""
-    return list(session.scalars(select(Place.url).order_by(Place.created)))
+def own_places(study: Study) -> list[str]:
+    """The folders of object stores that the study has written to and that bear its mark still."""
+    rows = study.database().read(lambda session: list(session.scalars(select(Place).order_by(Place.created))))
+    objects = store_of(study).objects
+    return [row.url for row in rows if _mark(objects, row.url) == row.token]
 
 
-def _token(session: Session, folder: str) -> str:
+def _mark(objects: ObjectStore, folder: str) -> str | None:
+    size = objects.size(f"{folder}/{MARK}")
+    return None if size is None else objects.read(f"{folder}/{MARK}", 0, size).decode("utf-8", "replace")
+
+
+def _token_of(folder: str) -> Select[str]:
+    return select(Place.token).where(Place.url == folder)
+
+
+def _add(session: Session, folder: str) -> str:
     insert_missing(session, Place, [{"url": folder, "token": secrets.token_hex(16), "created": now(session)}])
-    return session.scalars(select(Place.token).where(Place.url == folder)).one()
+    return session.scalars(_token_of(folder)).one()

@@ -188,8 +188,9 @@ def _train_first(
     with folder.locked():
         if folder.state.exists():
             folder.check_same(recipe)
+        if folder.state.exists() or request.resume:
             write_manifest(manifest, folder.manifest)  # its shards may lie elsewhere by now
-        elif not request.resume:
+        else:
             begin(folder, recipe, manifest, place)
             credit(study, folder, manifest)
         place.gather(str(folder.path))

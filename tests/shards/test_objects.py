@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-import fsspec
 import pytest
 
 from omnisrc.errors import ErrorClass, ItemError, UserError, WorldError
@@ -112,7 +111,7 @@ def test_what_only_the_user_can_mend_is_said_at_once_and_names_no_secret(bucket:
 def test_without_s3fs_it_says_how_to_get_it(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     store = store_of(bucket)
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
     with pytest.raises(UserError, match=r"need the package s3fs; install it with `pip install 'omnisrc\[s3\]'`"):
         store.check(bucket.url)
 
