@@ -173,7 +173,10 @@ class SampleReader:
         except (ItemError, UserError) as error:
             if not is_remote(place):
                 raise
-            raise WorldError(f"A shard cannot be read ({error}); run the same command again to go on.") from error
+            raise WorldError(
+                f"A shard cannot be read ({error}); run the same command again to go on, or train under another --name"
+                " where it was freed or taken down since."
+            ) from error
 
     def _window(self, row: int, video: Video) -> tuple[int, int]:
         """First frame and number of frames of the sample in its file."""

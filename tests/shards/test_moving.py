@@ -96,8 +96,10 @@ def test_one_kind_moves_alone_and_both_places_work_at_once(
     assert accounted(study, bucket) == {"stored": 7}
 
 
-@pytest.mark.parametrize("destination", ["store", HERE])
-@pytest.mark.parametrize(("step", "after"), [("_copy", 0), ("_copy", 3), ("_rename", 2), ("delete", 1), ("delete", 4)])
+@pytest.mark.parametrize(
+    ("step", "after", "destination"),
+    [("_copy", 3, "store"), ("_rename", 2, "store"), ("delete", 1, "store"), ("_copy", 0, HERE), ("delete", 4, HERE)],
+)
 def test_a_move_that_is_stopped_anywhere_goes_on(
     study: Study, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, step: str, after: int, destination: str
 ) -> None:

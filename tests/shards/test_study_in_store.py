@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
+from db import ledger
 from db.models import Job as JobRow
 from omnisrc.cli.main import run
+from omnisrc.crawl import publish
 from omnisrc.engine.work import work_once
 from omnisrc.errors import WorldError
+from omnisrc.shards.inventory import remove_litter, take_inventory
 from omnisrc.shards.places import open_storage
 from omnisrc.shards.store import store_of
 from omnisrc.study import Study
@@ -133,6 +136,35 @@ def test_who_lost_the_lease_deletes_its_own_objects(
         study.database().write(top_up)
         assert work_once(study, ("discover", "fetch"))
     assert taken[0] > 0 and bucket.shards() == set() and rows_of(study) == []
+
+
+def test_what_a_killed_worker_put_is_litter_and_its_assets_are_fetched_again(
+    web: LocalWeb,  # noqa: F811
+    bucket: Bucket,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study = in_store(tmp_path, web, bucket, images=4, videos=0)
+    top_up, _ = plan_crawl(study, tmp_path / "media" / "classes.txt", "table", ("image", "video"))
+
+    def dies(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "_commit", dies)
+        patch.setattr(publish, "drop_unrecorded", lambda *_: None)  # as SIGKILL leaves it
+        with pytest.raises(SystemExit):
+            while True:
+                study.database().write(top_up)
+                work_once(study, ("discover", "fetch"))
+    left = bucket.shards()
+    assert len(left) == 2 and list(take_inventory(study).litter) == [], "its lease is not over"
+    ledger.reap(study.database(), dead=lambda owner: True)
+    found = take_inventory(study)
+    assert {f"s3://{bucket.name}/{key}" for key in left} <= set(found.litter)
+    remove_litter(study, found)
+    crawl_it(study, tmp_path / "media")
+    assert accounted(study, bucket) == {"stored": 4}
 
 
 @pytest.mark.parametrize("what", ["503", "cut-answer", "500"])
