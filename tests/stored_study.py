@@ -78,7 +78,7 @@ def crawl_it(study: Study, folder: Path) -> None:
 def filter_it(study: Study, patch: pytest.MonkeyPatch, **wish):
     tiny_teacher(study.models / "tiny.safetensors", classes=CLASSES)
     hurry(study)
-    return filter_here(study, patch, teacher="tiny", **({"rule": "all"} | wish))
+    return filter_here(study, patch, **({"teacher": "tiny", "rule": "all"} | wish))
 
 
 def selected(study: Study) -> list[tuple]:

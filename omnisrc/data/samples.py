@@ -15,6 +15,7 @@ from omnisrc.data.manifest import Manifest
 from omnisrc.data.transforms import Frames
 from omnisrc.errors import ErrorClass, ItemError, UserError, WorldError
 from omnisrc.media.video import Video, open_video
+from omnisrc.shards.objects import StoreError
 from omnisrc.shards.read import read_bytes
 from omnisrc.shards.store import ShardStore, is_remote
 
@@ -170,13 +171,8 @@ class SampleReader:
                 return read_bytes(path, int(self.table.offsets[row]), length if length >= 0 else path.stat().st_size)
         except OSError as error:
             raise ItemError(ErrorClass.STORAGE, f"{place}: {error.strerror}") from error
-        except (ItemError, UserError) as error:
-            if not is_remote(place):
-                raise
-            raise WorldError(
-                f"A shard cannot be read ({error}); run the same command again to go on, or train under another --name"
-                " where it was freed or taken down since."
-            ) from error
+        except (StoreError, UserError) as error:
+            raise WorldError(f"A shard cannot be had ({error}); run the same command again to go on.") from error
 
     def _window(self, row: int, video: Video) -> tuple[int, int]:
         """First frame and number of frames of the sample in its file."""

@@ -23,6 +23,7 @@ from omnisrc.media.sampling import SampleFrames
 from omnisrc.media.settings import MediaSettings
 from omnisrc.media.shared_guard import shared_pool
 from omnisrc.media.source import MediaRef, Source, read_source
+from omnisrc.shards.objects import StoreError
 from omnisrc.shards.store import store_of
 
 Change = Callable[[Rgb, np.random.Generator], Rgb]
@@ -137,6 +138,8 @@ def planted_frames(job: Job, items: list[int], rng: np.random.Generator) -> list
             else:
                 [clip] = pool.clip_frames(source, [window], one, seed=int(rng.integers(1 << 31)))
                 pictures.append(clip.frames[0])
+        except StoreError:
+            raise
         except ItemError:
             continue
     return pictures

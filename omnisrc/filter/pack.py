@@ -26,8 +26,9 @@ from omnisrc.media.settings import MediaSettings
 from omnisrc.media.shared_guard import shared_pool
 from omnisrc.media.source import MediaRef
 from omnisrc.shards.attribution import attribution_paths, attributions, files_of_shard, write_attributions
+from omnisrc.shards.objects import StoreError
 from omnisrc.shards.read import ShardReader, read_bytes
-from omnisrc.shards.store import is_remote, published, store_of
+from omnisrc.shards.store import published, store_of
 from omnisrc.shards.write import Member, ShardFile, ShardWriter
 
 SCHEMA = 1
@@ -74,9 +75,9 @@ def run(job: Job) -> None:
             job.give_way()
             try:
                 packed = _pack(job, piece)
+            except StoreError:
+                raise  # not the piece's fault
             except ItemError as error:
-                if error.error is ErrorClass.STORAGE and piece.landing is not None and is_remote(piece.landing):
-                    raise  # the store may give it another time
                 failed[piece.member] = error
                 continue
             done[piece.member] = packed, _put(writer, kind, piece, packed)
@@ -189,6 +190,8 @@ def _copy(job: Job, piece: Piece, wanted: Mapping[str, Any]) -> Packed | None:
             fields = ShardReader(tar).get(key)
         about = json.loads(fields.pop("json"))
         [data] = fields.values()
+    except StoreError:
+        raise
     except (ItemError, KeyError, ValueError):
         return None  # damaged: `doctor` says so
     media = about["media"]

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from omnisrc.errors import ErrorClass, ItemError
-from omnisrc.shards.objects import ObjectStore
+from omnisrc.errors import ErrorClass
+from omnisrc.shards.objects import MissingObject, ObjectStore
 from omnisrc.shards.write import storage_error
 
 PART, LOCK = ".part", ".lock"
@@ -72,7 +72,7 @@ class ShardCache:
                 return handle
             size = self.objects.size(url)
             if size is None:
-                raise ItemError(ErrorClass.STORAGE, f"{url}: there is no such object")
+                raise MissingObject(ErrorClass.STORAGE, f"{url}: there is no such object")
             part = path.with_name(path.name + PART)
             with self._locked():
                 self._make_room(size)

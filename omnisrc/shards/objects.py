@@ -29,6 +29,14 @@ CONNECT_S = 10.0
 REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403"}
 
 
+class StoreError(ItemError):
+    """The store failed again and again: it may be better another time."""
+
+
+class MissingObject(ItemError):
+    """There is no such object, as a file may be missing."""
+
+
 class ObjectStore:
     """Objects by URL. Every failure is ItemError(STORAGE), but for what only the user can mend (UserError): a package,
     a bucket, keys. May be used in threads and passed to other processes."""
@@ -161,7 +169,7 @@ class ObjectStore:
                 self._give_up(url, error)
                 said = _said(error)
                 if attempt + 1 == settings.attempts:
-                    raise ItemError(ErrorClass.STORAGE, f"{url}: {said}, {attempt + 1} times") from error
+                    raise StoreError(ErrorClass.STORAGE, f"{url}: {said}, {attempt + 1} times") from error
                 log.warning("%s: %s; again", url, said)
                 time.sleep(min(LONGEST_PAUSE_S, settings.pause_s * 2**attempt) * random.uniform(0.5, 1.0))
         raise AssertionError("there is at least one attempt")
@@ -180,7 +188,7 @@ class ObjectStore:
                 " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, and what they may do."
             ) from error
         if isinstance(error, FileNotFoundError):
-            raise ItemError(ErrorClass.STORAGE, f"{url}: there is no such object") from error
+            raise MissingObject(ErrorClass.STORAGE, f"{url}: there is no such object") from error
 
 
 def _response(error: BaseException | None) -> dict[str, Any]:

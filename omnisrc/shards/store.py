@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import select
@@ -19,7 +19,7 @@ from db.models import PredictionSet, Shard
 from omnisrc.errors import ItemError, UserError
 from omnisrc.shards.attribution import attribution_paths
 from omnisrc.shards.cache import ShardCache
-from omnisrc.shards.objects import ObjectStore
+from omnisrc.shards.objects import MissingObject, ObjectStore
 from omnisrc.shards.read import read_bytes
 from omnisrc.shards.settings import StorageSettings
 from omnisrc.shards.write import index_path
@@ -94,7 +94,7 @@ class ShardStore:
 
     def holding(self, place: str, *, index: bool = False) -> AbstractContextManager[Path]:
         """The file of a place for as long as the context lasts, downloaded where it has to be; with `index`, that of a
-        shard beside it. `ItemError(STORAGE)` where the store does not give it; a local file is not looked for."""
+        shard beside it. `StoreError` where the store does not answer; who reads a file that is missing finds out."""
         return self._holding(place, index)
 
     @contextmanager
@@ -103,9 +103,10 @@ class ShardStore:
             yield self.root / place
             return
         with ExitStack() as held:
-            if index:
-                held.enter_context(self.cache.holding(sidecars(place, "")[1]))
-            yield held.enter_context(self.cache.holding(place))
+            for needed in sidecars(place, "")[: 2 if index else 1]:
+                with suppress(MissingObject):
+                    held.enter_context(self.cache.holding(needed))
+            yield self.cache.path_of(place)
 
     def read(self, place: str, offset: int, length: int) -> bytes:
         """A part of a file, without the rest of it where it lies in the store alone."""

@@ -25,9 +25,11 @@ from omnisrc.shards.places import open_storage
 from omnisrc.shards.store import ShardStore, is_remote
 from omnisrc.shards.turns import training_on_shards, using_shards
 from omnisrc.study import Study
+from tests.filter.stages import tiny_teacher
 from tests.local_web import LocalWeb
 from tests.object_store import Bucket, Fault
 from tests.stored_study import (
+    CLASSES,
     SMALL,
     accounted,
     add_target,
@@ -198,6 +200,33 @@ def test_a_run_goes_on_after_its_shards_were_moved(
     told = set(read_manifest(study.runs / "mine" / "manifest.parquet").table["path"].to_pylist())
     assert {is_remote(path) for path in told} == {True}
     assert run(["eval", "--run", "mine", "--split", "val", *line(study, "eval.device=cpu", *bucket.reading())]) == 0
+
+
+def test_a_training_stops_where_the_store_stays_away_and_goes_on_after(
+    study: Study, bucket: Bucket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    move_shards(study, bucket.url)
+    bucket.faults = [Fault("GET", "503", 10_000, "curated|target")]
+    command = ["train", "--mix", "web,target", "--name", "mine", *line(study, *SMALL, *bucket.reading())]
+    assert run([*command, "--set", "train.workers=1"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "A shard cannot be had (storage: s3://" in said and "run the same command again" in said
+    assert "Traceback" not in said
+    bucket.faults.clear()
+    assert run(command) == 0
+
+
+def test_an_object_that_is_gone_is_counted_as_a_missing_file_is(
+    study: Study, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move_shards(study, bucket.url, ["landing"])
+    [gone] = [row.path for row in rows_of(study, "landing") if row.medium == "image"]
+    bucket.client().delete_object(Bucket=bucket.name, Key=gone.removeprefix(f"s3://{bucket.name}/"))
+    tiny_teacher(study.models / "other.safetensors", classes=CLASSES, width=4)
+    outcome = filter_it(study, monkeypatch, teacher="other", name="other")
+    assert outcome.lost == {gone: 6} and outcome.members["clip"]["kept"] > 0
+    [line] = take_inventory(study).damage
+    assert line == f"{gone}: the file of a shard is missing"
 
 
 def test_a_takedown_leaves_no_byte_in_the_store(
