@@ -241,8 +241,18 @@ class Decision(Base):
     decided: Mapped[float]
 
 
+class Place(Base):
+    """A folder of an object store that the study has written to; the same token lies in it as its mark."""
+
+    __tablename__ = "place"
+    url: Mapped[str] = mapped_column(String(300), primary_key=True)
+    token: Mapped[str] = mapped_column(String(40))
+    created: Mapped[float]
+
+
 class Shard(Base):
-    """A tar of media. `path` is relative to the workspace; beside it lies the index (.idx)."""
+    """A tar of media. `path` is relative to the workspace, or the URL of an object; one study may have both. Beside it
+    lies the index (.idx). The names of its folder and file stay the same when it is moved."""
 
     __tablename__ = "shard"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -346,7 +356,7 @@ class Teacher(Base):
 
 
 class PredictionSet(Base):
-    """All logits and embeddings of one teacher for one landing shard, in the file `path`."""
+    """All logits and embeddings of one teacher for one landing shard, in the file `path` (as that of a shard)."""
 
     __tablename__ = "prediction_set"
     __table_args__ = (UniqueConstraint("teacher_id", "shard_id"),)

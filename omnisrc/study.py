@@ -22,6 +22,7 @@ FOLDERS = ("landing", "curated", "target", "models", "runs", "reports")
 SECTIONS = {
     "database": "omnisrc.study:DatabaseSettings",
     "licences": "omnisrc.licences:LicenceRules",
+    "storage": "omnisrc.shards.settings:StorageSettings",
     "media": "omnisrc.media.settings:MediaSettings",
     "crawl": "omnisrc.crawl.settings:CrawlSettings",
     "providers": "omnisrc.crawl.settings:ProviderSettings",
@@ -136,6 +137,10 @@ class Study:
     def database(self) -> Database:
         """The catalogue. One connection pool a study and process."""
         return self._database
+
+    def told(self, place: str) -> str:
+        """The path in a row of a shard as a message names it: absolute, or the URL of an object."""
+        return place if "://" in place else str(self.root / place)
 
     def relative(self, path: Path) -> str:
         """A path inside the workspace as SQL and manifests record it."""

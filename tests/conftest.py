@@ -16,7 +16,7 @@ from db import schema
 from db.session import Database
 from omnisrc import resources
 from omnisrc.study import Study
-from tests import services
+from tests import object_store, services
 
 hypothesis.settings.register_profile("no clock", deadline=None)
 hypothesis.settings.load_profile("no clock")
@@ -93,3 +93,20 @@ def study(tmp_path: Path) -> Iterator[Study]:
     schema.upgrade(made.database(), resources.migrations())
     yield made
     made.database().dispose()
+
+
+@pytest.fixture(scope="session")
+def store_server() -> Iterator[object_store.StoreServer]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in object_store.KEYS.items():
+            patch.setenv(name, value)
+        with object_store.object_store() as server:
+            yield server
+
+
+@pytest.fixture
+def bucket(store_server: object_store.StoreServer, monkeypatch: pytest.MonkeyPatch) -> object_store.Bucket:
+    """A bucket of its own on an S3 server that can be told to fail, with the keys in the environment."""
+    for name, value in object_store.KEYS.items():
+        monkeypatch.setenv(name, value)
+    return object_store.new_bucket(store_server)

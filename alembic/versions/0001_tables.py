@@ -135,6 +135,13 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_crawl_order_state"), ["state"], unique=False)
 
     op.create_table(
+        "place",
+        sa.Column("url", sa.String(length=300), nullable=False),
+        sa.Column("token", sa.String(length=40), nullable=False),
+        sa.Column("created", sa.Float(precision=53), nullable=False),
+        sa.PrimaryKeyConstraint("url", name=op.f("pk_place")),
+    )
+    op.create_table(
         "rule",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),

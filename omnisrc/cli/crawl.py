@@ -27,6 +27,7 @@ from omnisrc.crawl.top_up import TopUp
 from omnisrc.crawl.windows import asked_window
 from omnisrc.engine.run import RunSummary, run_stages
 from omnisrc.errors import Interrupted, UserError, WorldError
+from omnisrc.shards.places import open_storage
 
 app = typer.Typer()
 app.command()(pause)
@@ -108,6 +109,7 @@ def crawl(
                 raise UserError("--plan needs the classes; name them with --classes, such as --classes kinetics400.")
             _plan(running, len(class_list), wish)
             return
+        open_storage(running.study)
         scope, lines, count = running.study.database().write(
             lambda session: _register(running, session, class_list, wish)
         )

@@ -20,7 +20,7 @@ from omnisrc.shards.inventory import remove_litter, take_inventory
 
 app = typer.Typer()
 
-PACKAGES = ("torch", "torchvision", "torchcodec", "av", "faiss", "webdataset", "celery", "kombu", "sqlalchemy")
+PACKAGES = ("s3fs", "torch", "torchvision", "torchcodec", "av", "faiss", "webdataset", "celery", "kombu", "sqlalchemy")
 
 
 @app.command()
@@ -35,12 +35,12 @@ def doctor(
     with command(workspace, json, sets) as running:
         returned = ledger.reap(running.study.database(), is_dead)
         found = take_inventory(running.study, deep=deep)
-        freed = 0 if keep else remove_litter(found)
+        freed = 0 if keep else remove_litter(running.study, found)
         versions = {name: _version(name) for name in PACKAGES}
         running.emit(
             shards=found.shards,
             bytes=found.bytes,
-            litter=[str(path) for path in found.litter],
+            litter=[running.study.told(place) for place in found.litter],
             litter_removed=not keep,
             damage=found.damage,
             jobs_returned=returned,

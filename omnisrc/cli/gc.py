@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from db import storage
 from omnisrc.cli.options import Json, Sets, Workspace, command
+from omnisrc.shards.freeing import free_landing
 
 app = typer.Typer()
 
@@ -22,18 +22,11 @@ def gc(
     """Remove landing shards whose samples are all judged and whose kept samples are packed.
 
     Rows, predictions and curated shards stay. Another selection can then still be made from the predictions, but what
-    it keeps anew cannot be packed without fetching it again.
+    it keeps anew cannot be packed without fetching it again. Refused while a filter is at work, or was left unfinished.
     """
     with command(workspace, json, sets) as running:
-        study = running.study
-        shards = study.database().read(storage.freeable)
+        shards = free_landing(running.study, dry_run=dry_run)
         total = sum(shard.bytes for shard in shards)
-        if not dry_run:
-            study.database().write(lambda session: storage.mark_freed(session, [shard.id for shard in shards]))
-            for shard in shards:
-                path = study.root / shard.path
-                path.unlink(missing_ok=True)
-                path.with_suffix(".idx").unlink(missing_ok=True)
         verb = "would be freed" if dry_run else "freed"
         running.console.print(f"{len(shards)} landing shards {verb} ({total / 1e6:.1f} MB).")
         running.emit(shards=[shard.path for shard in shards], bytes=total, dry_run=dry_run)

@@ -35,6 +35,7 @@ VERBS = {
     "takedown": "Remove a work or an author from the study, for good.",
     "db": "The study's database: upgrade, check, copy.",
     "doctor": "Look for litter and damage; mend what can be mended.",
+    "shards": "Where the shards lie: list them, move them to or from an object store.",
     "gc": "Free landing shards that were packed.",
     "demo": "The main job in small, offline: crawl, filter, train, report.",
     "worker": "Work off open jobs until stopped.",

@@ -66,7 +66,7 @@ def _answer(plan: Plan) -> dict[str, Any]:
         "reports": [page.name for page in plan.pages],
         "runs": [{"name": run.name, "samples": run.samples} for run in plan.runs],
         "alike": concerned.alike,
-        "leftovers": [path.name for path in plan.leftovers],
+        "leftovers": [place.rpartition("/")[2] for place in plan.leftovers],
     }
 
 

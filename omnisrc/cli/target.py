@@ -22,6 +22,7 @@ from omnisrc.data.target_check import TargetCheck, check_target
 from omnisrc.data.target_view import TargetSummary, summary
 from omnisrc.engine.run import run_stages
 from omnisrc.errors import UserError, WorldError
+from omnisrc.shards.places import open_storage
 
 app = typer.Typer(no_args_is_help=True, help="The labelled target data set: add, check, show.")
 
@@ -79,6 +80,7 @@ def add(
             why = f" (the first row, {first.row}: {first.what} {first.detail})" if first else ""
             raise UserError(f"There is not one usable item in {path}{why}; check the path, --format and --classes.")
         settings = study.section(TargetSettings)
+        open_storage(study)
         added = study.database().write(
             lambda session: add_rows(
                 session, listing.items, listing.class_list, settings, reference=reference, overrides=study.overrides

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -20,6 +21,7 @@ from omnisrc.crawl.outcome import Outcome, decision_row, error_row, stored_row
 from omnisrc.crawl.site_store import HostTableStore
 from omnisrc.engine.stage import Job
 from omnisrc.shards.read import read_bytes
+from omnisrc.shards.store import drop_unrecorded, store_of
 from omnisrc.shards.write import ShardFile, ShardWriter, index_path
 
 TRIES = 5
@@ -41,21 +43,24 @@ def publish(job: Job, landing: Landing, outcomes: Sequence[Outcome], site_files:
     """
     files: dict[str, ShardFile] = {}
     landed = dict(landing.landed)
+    store = store_of(job.study)
     try:
         for medium, writer in landing.writers.items():
             if writer.count:
                 files[medium] = writer.close()
         for attempt in range(TRIES):
             try:
+                store.put(_paths(files.values()))
                 _commit(job, files, landed, outcomes, site_files)
+                store.settle(_paths(files.values()))
                 return
             except _Stored as stored:
-                files, landed = _without(files, landed, stored.digests, f"-{attempt + 1}")
+                files, landed = _without(job, files, landed, stored.digests, f"-{attempt + 1}")
             except IntegrityError:
                 if attempt == TRIES - 1:
                     raise
     except BaseException:
-        _delete_unrecorded(job, files.values())
+        drop_unrecorded(job.study, _paths(files.values()))
         raise
 
 
@@ -131,7 +136,7 @@ def _add_shards(
         medium: Shard(
             kind="landing",
             medium=medium,
-            path=job.study.relative(file.path),
+            path=store_of(job.study).place_of(file.path),
             count=file.count,
             bytes=file.bytes,
             sha256=file.sha256,
@@ -178,7 +183,7 @@ def _forgive_hosts(session: Session, outcomes: Sequence[Outcome]) -> None:
 
 
 def _without(
-    files: Mapping[str, ShardFile], landed: Mapping[str, Landed], digests: set[str], suffix: str
+    job: Job, files: Mapping[str, ShardFile], landed: Mapping[str, Landed], digests: set[str], suffix: str
 ) -> tuple[dict[str, ShardFile], dict[str, Landed]]:
     """The shards and their contents without some bytes: written anew, the old ones deleted."""
     kept = {digest: item for digest, item in landed.items() if digest not in digests}
@@ -194,22 +199,10 @@ def _without(
                     (member,) = writer.write(item.key, {FIELDS[medium]: data})
                     kept[item.sha256] = replace(item, offset=member.offset)
                 made[medium] = writer.close()
-        _delete([old])
+        store_of(job.study).drop(_paths([old]))
     return made, kept
 
 
-def _delete(files: Iterable[ShardFile]) -> None:
-    for file in files:
-        file.path.unlink(missing_ok=True)
-        index_path(file.path).unlink(missing_ok=True)
-
-
-def _delete_unrecorded(job: Job, files: Iterable[ShardFile]) -> None:
-    """Deletes our shards, but not those that a commit recorded whose answer was lost on the way."""
-    for file in files:
-        if not _is_recorded(job, job.study.relative(file.path)):
-            _delete([file])
-
-
-def _is_recorded(job: Job, path: str) -> bool:
-    return job.database.read(lambda session: session.scalar(select(Shard.id).where(Shard.path == path))) is not None
+def _paths(files: Iterable[ShardFile]) -> list[Path]:
+    """Shards and their indices."""
+    return [path for file in files for path in (file.path, index_path(file.path))]

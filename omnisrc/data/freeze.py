@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain, compress
 from typing import Any
 
+import pyarrow as pa
 from sqlalchemy import Result, and_, case, func, select
 from sqlalchemy.orm import Session
 
@@ -16,6 +18,7 @@ from omnisrc.data.catalogue import class_names, find_class_list, target_state
 from omnisrc.data.manifest import DEFAULTS, SCHEMA, Manifest, manifest_of
 from omnisrc.errors import UserError
 from omnisrc.licences import LicenceRules, permitted
+from omnisrc.shards.store import name_of
 from omnisrc.study import Study
 
 KIND = {"web-image": "image", "web-clip": "clip"}
@@ -60,6 +63,17 @@ def target_manifest(study: Study, split: str, class_list_sha256: str | None = No
         return _manifest(session, [rows], there, {})
 
     return study.database().read(read)
+
+
+def where_they_lie(study: Study, manifest: Manifest) -> Manifest:
+    """The same samples by the places that their shards have now; those that the catalogue does not know any more keep
+    the old ones. The manifest's hash stays."""
+    rows = study.database().read(lambda session: session.scalars(select(models.Shard.path)).all())
+    now = {name_of(place): place for place in rows}
+    at = manifest.table.schema.get_field_index("path")
+    places = [now.get(name_of(place), place) for place in manifest.table["path"].to_pylist()]
+    column = pa.array(places, type=SCHEMA.field("path").type)
+    return replace(manifest, table=manifest.table.set_column(at, SCHEMA.field("path"), column))
 
 
 def _build(

@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from db.ledger import Lease, LeaseLost, now
+from db.ledger import Lease, now
 from db.models import Shard, TargetItem
 from db.session import Database
 from omnisrc.data.catalogue import SCORED, class_names
@@ -29,6 +29,7 @@ from omnisrc.media.settings import MediaSettings
 from omnisrc.media.shared_guard import shared_pool
 from omnisrc.media.sniff import SNIFF_BYTES, sniff
 from omnisrc.media.source import Source
+from omnisrc.shards.store import published, store_of
 from omnisrc.shards.verify import file_sha256
 from omnisrc.shards.write import Member, ShardFile, ShardWriter, index_path, storage_error
 from omnisrc.study import Study
@@ -100,15 +101,12 @@ def run(job: Job) -> None:
                 taken.member = _write(job, writers, item, taken, names)
             taken.data = b""
         part.shards = {ext: writer.close() for ext, writer in writers.items()}
-        job.commit(lambda session: _record(session, job, part), _result(part))
-    except BaseException as error:
+        made = [path for shard in part.shards.values() for path in (shard.path, index_path(shard.path))]
+        with published(job.study, made):
+            job.commit(lambda session: _record(session, job, part), _result(part))
+    finally:
         for writer in writers.values():
             writer.abort()
-        if isinstance(error, LeaseLost):
-            for shard in part.shards.values():
-                shard.path.unlink(missing_ok=True)
-                index_path(shard.path).unlink(missing_ok=True)
-        raise
 
 
 def _items(session: Session, job: Job) -> tuple[list[TargetItem], list[str]]:
@@ -204,7 +202,7 @@ def _record(session: Session, job: Job, part: Part) -> None:
     shards = {}
     for ext, made in part.shards.items():
         shard = Shard(
-            kind="target", medium="image" if ext == "jpg" else "video", path=job.study.relative(made.path),
+            kind="target", medium="image" if ext == "jpg" else "video", path=store_of(job.study).place_of(made.path),
             count=made.count, bytes=made.bytes, sha256=made.sha256, created=now(session),
         )  # fmt: skip
         session.add(shard)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from omnisrc.errors import UserError
+from omnisrc.shards.store import name_of
 
 SOURCES = ("target", "web-image", "web-clip")
 SPLITS = ("train", "val", "test")
@@ -26,7 +27,7 @@ SCHEMA = pa.schema(
         ("source", pa.string()),  # target | web-image | web-clip
         ("split", pa.string()),
         ("label", pa.int32()),
-        ("path", pa.string()),  # relative to the workspace, or absolute for a target used in place
+        ("path", pa.string()),  # as in the row of the shard, or absolute for a target used in place
         ("key", pa.string()),
         ("offset", pa.int64()),
         ("length", pa.int64()),  # -1: the whole file
@@ -87,13 +88,13 @@ class Manifest:
 
     @property
     def sha256(self) -> str:
-        """Of the classes and of every column, whatever file or chunks they came from."""
+        """Of the classes and of every column, whatever file or chunks they came from, and wherever the shards lie."""
         digest = hashlib.sha256(json.dumps([self.class_list_sha256, *self.classes]).encode())
         for name in SCHEMA.names:
             column = self.table[name]
             if pa.types.is_string(column.type):
                 for text in column.to_pylist():
-                    digest.update(text.encode() + b"\0")
+                    digest.update((name_of(text) if name == "path" else text).encode() + b"\0")
             else:
                 digest.update(np.ascontiguousarray(column.to_numpy()).tobytes())
         return digest.hexdigest()

@@ -105,8 +105,7 @@ def _fill(source: Source, row: int, seed: int, out: Frames, skips: list[Skip]) -
             render(source, row, np.random.Generator(np.random.PCG64(seed)), out)
             return row
         except ItemError as error:
-            path = table.path_of(row)
-            skips.append(Skip(int(table.ids[row]), str(path), error.error.value))
+            skips.append(Skip(int(table.ids[row]), table.told(row), error.error.value))
             row = source.plan.replacement(seed, attempt)
     last = skips[-1]
     raise SourceBroken(
@@ -149,7 +148,7 @@ class Mix(Dataset[list[Batch] | WorldError]):
     def __getitem__(self, step: int) -> list[Batch] | WorldError:
         try:
             return [make_batch(s, s.plan.draw(step).part(self.rank, self.world), self.task) for s in self.sources]
-        except SourceBroken as error:
+        except WorldError as error:
             return error
 
     @property

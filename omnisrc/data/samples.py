@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from omnisrc.data.manifest import Manifest
 from omnisrc.data.transforms import Frames
-from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.errors import ErrorClass, ItemError, UserError, WorldError
 from omnisrc.media.video import Video, open_video
+from omnisrc.shards.objects import StoreError
 from omnisrc.shards.read import read_bytes
+from omnisrc.shards.store import ShardStore, is_remote
 
 Choose = Callable[[int, float], NDArray[np.integer]]
 """(number of frames, frames a second) -> the frames wanted."""
@@ -26,14 +28,15 @@ class SampleTable:
     """Columns of a manifest's rows. Arrays, not objects: loader workers share them without copying.
 
     ids, labels, weights, offsets, lengths, videos, starts, ends  # (n,)
-    files  # (n,) number of each row's file in `paths`
+    files  # (n,) number of each row's file in `paths`, the places that `store` reads
     """
 
     ids: NDArray[np.int64]
     labels: NDArray[np.int32]
     weights: NDArray[np.float32]
     files: NDArray[np.int64]
-    paths: tuple[Path, ...]
+    paths: tuple[str, ...]
+    store: ShardStore
     offsets: NDArray[np.int64]
     lengths: NDArray[np.int64]
     videos: NDArray[np.bool_]
@@ -41,15 +44,16 @@ class SampleTable:
     ends: NDArray[np.float32]
 
     @classmethod
-    def of(cls, rows: Manifest, root: Path) -> SampleTable:
-        """The rows of a manifest whose relative paths count from `root`."""
+    def of(cls, rows: Manifest, root: Path | ShardStore) -> SampleTable:
+        """The rows of a manifest whose relative paths count from `root`, a workspace without settings or its store."""
         names, files = np.unique(np.asarray(rows.table["path"].to_pylist(), dtype=object), return_inverse=True)
         return cls(
             ids=rows.column("sample"),
             labels=rows.column("label"),
             weights=rows.column("weight"),
             files=files.astype(np.int64),
-            paths=tuple(root / name for name in names),
+            paths=tuple(names),
+            store=root if isinstance(root, ShardStore) else ShardStore(root),
             offsets=rows.column("offset"),
             lengths=rows.column("length"),
             videos=np.asarray(rows.table["medium"].to_pylist(), dtype=object) == "video",
@@ -60,8 +64,17 @@ class SampleTable:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def path_of(self, row: int) -> Path:
+    def place_of(self, row: int) -> str:
         return self.paths[int(self.files[row])]
+
+    def path_of(self, row: int) -> Path:
+        """The file of a row that does not lie in an object store."""
+        return self.store.root / self.place_of(row)
+
+    def told(self, row: int) -> str:
+        """What a message calls the row's file."""
+        place = self.place_of(row)
+        return place if is_remote(place) else str(self.path_of(row))
 
     @property
     def shards(self) -> NDArray[np.int64]:
@@ -151,13 +164,15 @@ class SampleReader:
             return frames[choose(count, fps)]
 
     def _bytes(self, row: int) -> bytes:
-        path, length = self.table.path_of(row), int(self.table.lengths[row])
-        if length >= 0:
-            return read_bytes(path, int(self.table.offsets[row]), length)
+        """Raises WorldError where an object store does not give the shard: a stand-in would make it another run."""
+        place, length = self.table.place_of(row), int(self.table.lengths[row])
         try:
-            return path.read_bytes()
+            with self.table.store.holding(place) as path:
+                return read_bytes(path, int(self.table.offsets[row]), length if length >= 0 else path.stat().st_size)
         except OSError as error:
-            raise ItemError(ErrorClass.STORAGE, f"{path}: {error.strerror}") from error
+            raise ItemError(ErrorClass.STORAGE, f"{place}: {error.strerror}") from error
+        except (StoreError, UserError) as error:
+            raise WorldError(f"A shard cannot be had ({error}); run the same command again to go on.") from error
 
     def _window(self, row: int, video: Video) -> tuple[int, int]:
         """First frame and number of frames of the sample in its file."""

@@ -18,6 +18,7 @@ from omnisrc.evaluate.results import write_results
 from omnisrc.evaluate.scoring import Scorer, merge
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.models import Recogniser, load_model
+from omnisrc.shards.store import ShardStore
 from omnisrc.tasks.recognition import Recognition
 
 CROP, SHORT_SIDE = 224, 256  # of checkpoints that do not say what they were trained on
@@ -41,7 +42,7 @@ def sampling_of(model: Recogniser, meta: dict[str, Any]) -> Sampling:
 def evaluate(
     checkpoint: Path,
     rows: Manifest,
-    root: Path,
+    root: Path | ShardStore,
     settings: EvalSettings,
     folder: Path,
     *,
@@ -50,7 +51,7 @@ def evaluate(
     """Scores `checkpoint` on the rows of a manifest, writes the results into `folder` and gives the figures.
 
     Args:
-        root: the manifest's relative paths count from here.
+        root: the manifest's relative paths count from here; or the study's store.
         report: told of (samples done, samples in all).
 
     Raises:

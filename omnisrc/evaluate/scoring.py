@@ -16,7 +16,7 @@ from omnisrc.data.augment import normalise
 from omnisrc.data.batch import Skip
 from omnisrc.data.loading import start_worker, unchanged
 from omnisrc.data.samples import SampleReader
-from omnisrc.errors import ItemError
+from omnisrc.errors import ItemError, WorldError
 from omnisrc.evaluate.protocols import Protocol, averaged
 
 
@@ -65,8 +65,11 @@ class ViewBatch:
     skips: tuple[Skip, ...]
 
 
-class ViewSet(Dataset[ViewBatch]):
-    """The views of the rows, `batch` samples at a time; those that cannot be decoded are left out and named."""
+class ViewSet(Dataset[ViewBatch | WorldError]):
+    """The views of the rows, `batch` samples at a time; those that cannot be decoded are left out and named.
+
+    A store that does not answer is given as an item: an exception that crosses from a loader worker loses its sentence.
+    """
 
     def __init__(self, reader: SampleReader, protocol: Protocol, rows: NDArray[np.int64], batch: int) -> None:
         self.reader, self.protocol, self.rows, self.batch = reader, protocol, rows, batch
@@ -74,7 +77,13 @@ class ViewSet(Dataset[ViewBatch]):
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch)
 
-    def __getitem__(self, number: int) -> ViewBatch:
+    def __getitem__(self, number: int) -> ViewBatch | WorldError:
+        try:
+            return self._views(number)
+        except WorldError as error:
+            return error
+
+    def _views(self, number: int) -> ViewBatch:
         rows = self.rows[number * self.batch : (number + 1) * self.batch]
         p = self.protocol
         frames = np.empty((len(rows), p.views, p.clip_len, p.size, p.size, 3), dtype=np.uint8)
@@ -86,7 +95,7 @@ class ViewSet(Dataset[ViewBatch]):
                 whole.append(int(row))
             except ItemError as error:
                 table = self.reader.table
-                skips.append(Skip(int(table.ids[row]), str(table.path_of(row)), error.error.value))
+                skips.append(Skip(int(table.ids[row]), table.told(row), error.error.value))
         views = torch.from_numpy(frames[: len(whole)]).permute(0, 1, 5, 2, 3, 4)
         return ViewBatch(views, np.array(whole, dtype=np.int64), tuple(skips))
 
@@ -147,6 +156,8 @@ class Scorer:
             generator=torch.Generator().manual_seed(0),  # or torch would draw from the run's own
         )
         for batch in loader:
+            if isinstance(batch, WorldError):
+                raise batch
             if self._kept is not None:
                 kept.append(batch)
             yield batch

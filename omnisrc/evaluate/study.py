@@ -17,6 +17,7 @@ from omnisrc.errors import UserError
 from omnisrc.evaluate.evaluation import evaluate
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.models import read_meta
+from omnisrc.shards.store import store_of
 from omnisrc.study import Study
 
 
@@ -42,7 +43,7 @@ def evaluate_checkpoint(
     rows = target_manifest(study, split, read_meta(checkpoint).get("class_list_sha256"))
     settings = study.section(EvalSettings)
     started = study.database().read(now)
-    figures = evaluate(checkpoint, rows, study.root, settings, folder, report=report)
+    figures = evaluate(checkpoint, rows, store_of(study), settings, folder, report=report)
     figures = {"split": split, **figures, "folder": str(folder)}
     study.database().write(lambda session: _book(session, name, started, rows, figures))
     return figures

@@ -7,6 +7,7 @@ threshold is taken, and planted leaks, by which what is found is measured.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -20,13 +21,14 @@ from db.models import Blob, PredictionSet, Sample, Shard, TargetItem
 from omnisrc.data.catalogue import SCORED
 from omnisrc.engine.stage import Job
 from omnisrc.filter.arrays import write_arrays
-from omnisrc.filter.feed import Feed, Frames, Shown, open_feed
+from omnisrc.filter.feed import Feed, Frames, Shown, open_feed, placed
 from omnisrc.filter.forward import Judge
 from omnisrc.filter.leaks import CHANGES
 from omnisrc.filter.settings import FilterSettings
 from omnisrc.filter.teachers import TeacherInput, load_planned
 from omnisrc.media.phash import Rgb
 from omnisrc.media.source import MediaRef
+from omnisrc.shards.store import Held, ShardStore, published, store_of
 
 CALIBRATED = 200  # frames of which two crops are compared
 PLANTED = 40
@@ -58,43 +60,46 @@ def each_frame(feed: Feed) -> Iterator[tuple[NDArray[np.int64], Frames]]:
 def _embed_shard(job: Job) -> None:
     shard, samples = job.database.read(lambda session: _web(session, job))
     judge, shown_as, settings, size = _open(job, samples)
-    with open_feed(job, samples, shown_as, settings, size) as feed:
-        said = judge(each_frame(feed))
-    path = shard.with_name(f"{shard.stem}.{job.params['fingerprint'][:12]}.{job.token}.npz")
+    with store_of(job.study).holding(shard) as tar:
+        here = [placed(sample, tar) for sample in samples]
+        with open_feed(job, here, shown_as, settings, size) as feed:
+            said = judge(each_frame(feed))
+    path = job.study.landing / prediction_name(job, shard)
     sha256 = write_arrays(path, samples=said.samples, embedding=said.embedding.astype(np.float16))
 
     def record(session: Session) -> None:
         session.add(
             PredictionSet(
-                teacher_id=job.params["teacher"], shard_id=job.params["shard"], path=job.study.relative(path),
+                teacher_id=job.params["teacher"], shard_id=job.params["shard"], path=store_of(job.study).place_of(path),
                 count=len(said.samples), sha256=sha256, created=now(session),
             )
         )  # fmt: skip
 
-    try:
+    with published(job.study, [path]):
         job.commit(record, {"frames": len(said.samples), "aside": len(feed.failed)})
-    except LeaseLost:
-        path.unlink(missing_ok=True)
-        raise
 
 
-def _web(session: Session, job: Job) -> tuple[Path, list[Shown]]:
+def prediction_name(job: Job, shard: str) -> str:
+    """Of the file that a job makes of what it found out of a landing shard."""
+    return f"{Path(shard).stem}.{job.params['fingerprint'][:12]}.{job.token}.npz"
+
+
+def _web(session: Session, job: Job) -> tuple[str, list[Shown]]:
     shard = session.get_one(Shard, job.params["shard"])
-    path = job.study.root / shard.path
     rows = session.execute(
         select(Sample, Blob)
         .join(Blob, Blob.id == Sample.blob_id)
         .where(Blob.shard_id == shard.id, Sample.error.is_(None))
         .order_by(Sample.id)
     )
-    return path, [
-        Shown(s.id, s.kind == "clip", MediaRef(str(path), b.offset, b.length), s.start, s.end) for s, b in rows
+    return shard.path, [
+        Shown(s.id, s.kind == "clip", MediaRef(shard.path, b.offset, b.length), s.start, s.end) for s, b in rows
     ]
 
 
 def _embed_target(job: Job) -> None:
     """The file holds items (F,), embedding (F, D); crops_a, crops_b (K, D) of the same frames; planted_NAME (P, D)."""
-    items = job.database.read(lambda session: _target(session, job))
+    items = job.database.read(_target)
     judge, shown_as, settings, size = _open(job, items)
     kept: list[Rgb] = []
 
@@ -104,8 +109,10 @@ def _embed_target(job: Job) -> None:
             kept.extend(view[len(view) // 2, 0] for view in frames[::step] if len(kept) < CALIBRATED)
             yield np.repeat(ids, frames.shape[1]), frames.reshape(-1, 1, 1, *frames.shape[3:])
 
-    with open_feed(job, items, shown_as, settings, size) as feed:
-        said = judge(watched(feed))
+    with Held(store_of(job.study)) as held:
+        here = [placed(item, held(item.source.path)) if isinstance(item.source, MediaRef) else item for item in items]
+        with open_feed(job, here, shown_as, settings, size) as feed:
+            said = judge(watched(feed))
     rng = np.random.default_rng(0)
     vectors = {"embedding": said.embedding}
     for name in ("crops_a", "crops_b"):
@@ -117,14 +124,24 @@ def _embed_target(job: Job) -> None:
     folder.mkdir(exist_ok=True)
     path = folder / f"embedding-{job.params['fingerprint'][:12]}-{job.token}.npz"
     write_arrays(path, items=said.samples, **{name: each.astype(np.float16) for name, each in vectors.items()})
+    store = store_of(job.study)
+    with kept_in(store, path):
+        job.commit(lambda session: None, {"path": store.place_of(path), "target": job.params["target"]})
+
+
+@contextmanager
+def kept_in(store: ShardStore, path: Path) -> Iterator[None]:
+    """A file that only a job's result names: it goes where the lease was lost."""
+    store.put([path])
     try:
-        job.commit(lambda session: None, {"path": job.study.relative(path), "target": job.params["target"]})
+        yield
     except LeaseLost:
-        path.unlink(missing_ok=True)
+        store.drop([path])
         raise
+    store.settle([path])
 
 
-def _target(session: Session, job: Job) -> list[Shown]:
+def _target(session: Session) -> list[Shown]:
     rows = session.execute(
         select(TargetItem, Shard.path)
         .outerjoin(Shard, Shard.id == TargetItem.shard_id)
@@ -135,7 +152,7 @@ def _target(session: Session, job: Job) -> list[Shown]:
     for item, path in rows:
         video = item.medium == "video"
         if path is not None:
-            found.append(Shown(item.id, video, MediaRef(str(job.study.root / path), item.offset, item.length)))
+            found.append(Shown(item.id, video, MediaRef(path, item.offset, item.length)))
         else:
             found.append(Shown(item.id, video, Path(item.path), item.start, item.end))
     return found

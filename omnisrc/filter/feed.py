@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,12 @@ class Shown:
     source: MediaRef | Path
     start: float = 0.0
     end: float = 0.0
+
+
+def placed(sample: Shown, path: Path) -> Shown:
+    """The sample of a shard whose file is `path`."""
+    assert isinstance(sample.source, MediaRef)
+    return replace(sample, source=sample.source._replace(path=str(path)))
 
 
 @dataclass

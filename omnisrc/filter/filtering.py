@@ -33,6 +33,8 @@ from omnisrc.filter.rules import TEACHERLESS, RuleSpec
 from omnisrc.filter.settings import FilterSettings
 from omnisrc.filter.teachers import check_classes, open_teacher, record_teacher
 from omnisrc.licences import LicenceRules
+from omnisrc.shards.places import open_storage
+from omnisrc.shards.turns import using_shards
 from omnisrc.study import Study
 
 DEFAULT_NAME = "web"
@@ -80,12 +82,18 @@ def run_filter(study: Study, wish: Wish, engine: str = "local", watch: Watch = u
         WorldError: a stage could not be done.
         Interrupted: stopped; running it again goes on.
     """
+    with using_shards(study):
+        return _filter(study, wish, engine, watch)
+
+
+def _filter(study: Study, wish: Wish, engine: str, watch: Watch) -> Outcome:
     database = study.database()
     if wish.redo not in (None, "select"):
         raise UserError(f"--redo {wish.redo} is not possible; write --redo select (the other stages do what is new).")
     if not NAME.fullmatch(wish.name):
         raise UserError(f"{wish.name!r} cannot name a selection; use letters, digits and . _ - (at most 100).")
     list_id, class_list = database.read(lambda session: _something(session, study))
+    open_storage(study)
     name = wish.rule or ("labels" if wish.labels else "agree")
     labels = _labels(wish, name, class_list)
     settings = study.section(FilterSettings)

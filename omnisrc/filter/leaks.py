@@ -23,6 +23,8 @@ from omnisrc.media.sampling import SampleFrames
 from omnisrc.media.settings import MediaSettings
 from omnisrc.media.shared_guard import shared_pool
 from omnisrc.media.source import MediaRef, Source, read_source
+from omnisrc.shards.objects import StoreError
+from omnisrc.shards.store import store_of
 
 Change = Callable[[Rgb, np.random.Generator], Rgb]
 
@@ -127,13 +129,17 @@ def planted_frames(job: Job, items: list[int], rng: np.random.Generator) -> list
     pool = shared_pool(job.study.section(MediaSettings))
     one = SampleFrames(clip_len=1)
     pictures = []
+    store = store_of(job.study)
     for source, medium, window in job.database.read(lambda session: _places(session, job, items)):
         try:
+            source = store.read(*source) if isinstance(source, MediaRef) else source
             if medium == "image":
                 pictures.append(decode_image(read_source(source)))
             else:
                 [clip] = pool.clip_frames(source, [window], one, seed=int(rng.integers(1 << 31)))
                 pictures.append(clip.frames[0])
+        except StoreError:
+            raise
         except ItemError:
             continue
     return pictures
@@ -149,7 +155,7 @@ def _places(session: Session, job: Job, items: list[int]) -> list[tuple[Source, 
     found: list[tuple[Source, str, tuple[float, float]]] = []
     for item, path in rows:
         if path is not None:
-            found.append((MediaRef(str(job.study.root / path), item.offset, item.length), item.medium, (0.0, 1e9)))
+            found.append((MediaRef(path, item.offset, item.length), item.medium, (0.0, 1e9)))
         else:
             window = (item.start, item.end) if item.end > item.start else (0.0, 1e9)
             found.append((job.study.root / item.path, item.medium, window))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from omnisrc.data.near import Rows
 from omnisrc.filter.arrays import read_arrays
 from omnisrc.filter.leaks import CHANGES
+from omnisrc.shards.store import ShardStore
 
 Vectors = NDArray[np.float32]  # (N, D)
 DIMS = 128
@@ -99,14 +100,19 @@ def most_similar(left: Vectors, right: Vectors) -> tuple[Rows, NDArray[np.float3
     return rows, best
 
 
-def load_alike(root: Path, target_file: str, web_files: Sequence[str]) -> Likeness | None:
-    """`find_alike` over the files that `embed` wrote, named from the workspace; None where one side is empty."""
-    items, *vectors = read_arrays(root / target_file, *NAMES)
+def load_alike(store: ShardStore, target_file: str, web_files: Sequence[str]) -> Likeness | None:
+    """`find_alike` over the files that `embed` wrote, by their places; None where one side is empty."""
+    items, *vectors = _arrays(store, target_file, *NAMES)
     frames, crops_a, crops_b, *planted = (each.astype(np.float32) for each in vectors)
-    web = [read_arrays(root / file, "samples", "embedding") for file in web_files]
+    web = [_arrays(store, file, "samples", "embedding") for file in web_files]
     owners = [samples for samples, _ in web if len(samples)]
     if not owners or not len(items) or not len(crops_a):
         return None
     seen = np.concatenate([embedding.astype(np.float32) for samples, embedding in web if len(samples)])
     leaks = dict(zip(CHANGES, planted, strict=True))
     return find_alike((np.concatenate(owners), seen), (items, frames), (crops_a, crops_b), leaks)
+
+
+def _arrays(store: ShardStore, place: str, *names: str) -> list[NDArray[Any]]:
+    with store.holding(place) as path:
+        return read_arrays(path, *names)

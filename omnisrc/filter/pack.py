@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from db.ledger import LeaseLost, now
+from db.ledger import now
 from db.models import Asset, Blob, Sample, Selection, SelectionMember, Shard, Teacher
 from omnisrc.data.catalogue import class_names
 from omnisrc.engine.stage import Job
@@ -26,7 +26,9 @@ from omnisrc.media.settings import MediaSettings
 from omnisrc.media.shared_guard import shared_pool
 from omnisrc.media.source import MediaRef
 from omnisrc.shards.attribution import attribution_paths, attributions, files_of_shard, write_attributions
+from omnisrc.shards.objects import StoreError
 from omnisrc.shards.read import ShardReader, read_bytes
+from omnisrc.shards.store import published, store_of
 from omnisrc.shards.write import Member, ShardFile, ShardWriter
 
 SCHEMA = 1
@@ -73,20 +75,17 @@ def run(job: Job) -> None:
             job.give_way()
             try:
                 packed = _pack(job, piece)
+            except StoreError:
+                raise  # not the piece's fault
             except ItemError as error:
                 failed[piece.member] = error
                 continue
             done[piece.member] = packed, _put(writer, kind, piece, packed)
         made = writer.close() if done else None
-    try:
-        if made is not None:
-            _credit(made, [piece for piece in pieces if piece.member in done])
+    if made is not None:
+        _credit(made, [piece for piece in pieces if piece.member in done])
+    with published(job.study, files_of_shard(made.path) if made is not None else []):
         job.commit(lambda session: _record(session, job, made, done, failed), _result(pieces, failed))
-    except LeaseLost:
-        if made is not None:
-            for path in files_of_shard(made.path):
-                path.unlink(missing_ok=True)
-        raise
 
 
 def _credit(made: ShardFile, pieces: list[Piece]) -> None:
@@ -164,7 +163,12 @@ def _pack(job: Job, piece: Piece) -> Packed:
             return copied
     if piece.landing is None:
         raise ItemError(ErrorClass.STORAGE, "its landing shard was freed")
-    source = MediaRef(str(job.study.root / piece.landing), piece.blob.offset, piece.blob.length)
+    with store_of(job.study).holding(piece.landing) as path:
+        return _cut(job, piece, MediaRef(str(path), piece.blob.offset, piece.blob.length), encoding)
+
+
+def _cut(job: Job, piece: Piece, source: MediaRef, encoding: dict[str, Any]) -> Packed:
+    """A member's bytes from its landing shard."""
     if piece.sample.kind == "image":
         data = read_bytes(source.path, source.offset, source.length)
         return Packed(data, None, None, 1, None, 0.0, {})
@@ -173,7 +177,7 @@ def _pack(job: Job, piece: Piece) -> Packed:
     if job.lease.losses:
         job.journal(str(piece.sample.id))
     end = piece.sample.end or math.inf
-    clip = shared_pool(settings).cut_clip(source, piece.sample.start, end, **encoding)
+    clip = shared_pool(job.study.section(MediaSettings)).cut_clip(source, piece.sample.start, end, **encoding)
     return Packed(clip.data, clip.width, clip.height, clip.frames, clip.fps, clip.duration, encoding)
 
 
@@ -182,9 +186,12 @@ def _copy(job: Job, piece: Piece, wanted: Mapping[str, Any]) -> Packed | None:
     assert piece.earlier is not None
     path, key = piece.earlier
     try:
-        fields = ShardReader(job.study.root / path).get(key)
+        with store_of(job.study).holding(path, index=True) as tar:
+            fields = ShardReader(tar).get(key)
         about = json.loads(fields.pop("json"))
         [data] = fields.values()
+    except StoreError:
+        raise
     except (ItemError, KeyError, ValueError):
         return None  # damaged: `doctor` says so
     media = about["media"]
@@ -213,7 +220,7 @@ def _record(
     if made is not None:
         shard = Shard(
             kind="curated", medium="image" if job.params["kind"] == "image" else "video",
-            path=job.study.relative(made.path), count=made.count, bytes=made.bytes, sha256=made.sha256,
+            path=store_of(job.study).place_of(made.path), count=made.count, bytes=made.bytes, sha256=made.sha256,
             created=now(session),
         )  # fmt: skip
         session.add(shard)

@@ -17,6 +17,7 @@ from db.models import Asset, Blob, Find, Job, Prediction, PredictionSet, Sample,
 from omnisrc.data.catalogue import target_state
 from omnisrc.filter.candidates import LIVE
 from omnisrc.filter.rules import RuleSpec
+from omnisrc.shards.store import name_of
 
 MEDIA = {"image": "image", "clip": "video"}
 """Kind of a sample -> medium of the shards that hold it."""
@@ -119,7 +120,8 @@ def enqueue_selection(session: Session, choice: Choice, overrides: Sequence[str]
     }  # fmt: skip
     if choice.trunk is not None:
         params["embeddings"] = embedding_files(session, choice.trunk)
-    params["inputs"] = params_digest({**params, "data": _data_state(session, choice.teachers)})
+    made_from = {**params, "embeddings": _names(params.get("embeddings", {}))}  # the same wherever they lie
+    params["inputs"] = params_digest({**made_from, "data": _data_state(session, choice.teachers)})
     newest = session.scalar(
         select(Selection).where(Selection.name == choice.name).order_by(Selection.id.desc()).limit(1)
     )
@@ -128,6 +130,10 @@ def enqueue_selection(session: Session, choice: Choice, overrides: Sequence[str]
     params["after"] = newest.id if newest is not None else 0
     ledger.enqueue(session, "select", f"selection {choice.name}", params, overrides=overrides)
     return True
+
+
+def _names(files: Mapping[str, Any]) -> list[str]:
+    return [name_of(place) for place in (files["target"], *files["web"])] if files else []
 
 
 def teacher_warnings(session: Session, teachers: Teachers) -> list[str]:

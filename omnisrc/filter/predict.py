@@ -17,17 +17,18 @@ from numpy.typing import NDArray
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from db.ledger import LeaseLost, now
+from db.ledger import now
 from db.models import ActionClass, Asset, Blob, Find, Prediction, PredictionSet, Query, Sample, Shard
 from omnisrc.engine.stage import Job
 from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.filter import embed
 from omnisrc.filter.arrays import read_arrays, write_arrays
-from omnisrc.filter.feed import Shown, open_feed
+from omnisrc.filter.feed import Shown, open_feed, placed
 from omnisrc.filter.forward import Judge, Said
 from omnisrc.filter.settings import FilterSettings
 from omnisrc.filter.teachers import TeacherInput, load_planned
 from omnisrc.media.source import MediaRef
+from omnisrc.shards.store import published, store_of
 
 BEST = 5
 
@@ -36,7 +37,7 @@ BEST = 5
 class Work:
     """One landing shard: the samples that the teacher has not judged, and the classes that each was found for."""
 
-    shard: Path
+    shard: str  # its place
     shard_id: int
     samples: list[Shown]
     asked: dict[int, list[int]]  # by sample
@@ -63,20 +64,18 @@ def run(job: Job) -> None:
     if job.params.get("embed"):
         embed.run(job)
         return
-    work = job.database.read(lambda session: _work(session, job))
+    work, store = job.database.read(lambda session: _work(session, job)), store_of(job.study)
     judged = judge_shard(job, work)
     said = judged.said
     if work.earlier is not None:
-        said = join(read_predictions(job.study.root / work.earlier.path), said)
-    path = work.shard.with_name(f"{work.shard.stem}.{job.params['fingerprint'][:12]}.{job.token}.npz")
+        with store.holding(work.earlier.path) as earlier:
+            said = join(read_predictions(earlier), said)
+    path = job.study.landing / embed.prediction_name(job, work.shard)
     sha256 = write_predictions(path, said)
-    try:
-        job.commit(lambda session: _record(session, job, work, judged, (path, sha256)), _result(job, work, judged))
-    except LeaseLost:
-        path.unlink(missing_ok=True)
-        raise
+    with published(job.study, [path]):
+        job.commit(lambda session: _record(session, job, work, judged, (path, sha256)), _result(work, judged))
     if work.earlier is not None:
-        (job.study.root / work.earlier.path).unlink(missing_ok=True)
+        store.delete([work.earlier.path])
 
 
 def judge_shard(job: Job, work: Work) -> Judged:
@@ -84,9 +83,11 @@ def judge_shard(job: Job, work: Work) -> Judged:
     settings = job.study.section(FilterSettings)
     shown_as = TeacherInput(**job.params["input"])
     judge = Judge(load_planned(job.params), shown_as, settings)
-    with open_feed(job, work.samples, shown_as, settings, judge.batch_size(work.samples)) as feed:
-        said = judge(feed)
-        return Judged(said, feed.failed)
+    with store_of(job.study).holding(work.shard) as path:
+        samples = [placed(sample, path) for sample in work.samples]
+        with open_feed(job, samples, shown_as, settings, judge.batch_size(samples)) as feed:
+            said = judge(feed)
+            return Judged(said, feed.failed)
 
 
 def _work(session: Session, job: Job) -> Work:
@@ -100,11 +101,10 @@ def _work(session: Session, job: Job) -> Work:
         judged = select(Prediction.sample_id).where(Prediction.prediction_set_id == earlier.id)
         query = query.where(Sample.id.not_in(judged))
     rows = session.execute(query.where(Sample.error.is_(None)).order_by(Sample.id)).all()
-    path = str(job.study.root / shard.path)
-    samples = [Shown(s.id, s.kind == "clip", MediaRef(path, b.offset, b.length), s.start, s.end) for s, b in rows]
+    samples = [Shown(s.id, s.kind == "clip", MediaRef(shard.path, b.offset, b.length), s.start, s.end) for s, b in rows]
     labels = _asked(session, shard.id, params["class_list"])
     asked = {sample.id: sorted(labels[blob.id]) for sample, blob in rows}
-    return Work(job.study.root / shard.path, shard.id, samples, asked, earlier)
+    return Work(shard.path, shard.id, samples, asked, earlier)
 
 
 def _asked(session: Session, shard: int, class_list: int) -> dict[int, set[int]]:
@@ -159,7 +159,7 @@ def _record(session: Session, job: Job, work: Work, judged: Judged, file: tuple[
             session.execute(update(Sample).where(Sample.id == sample).values(error=error.error.value))
     path, sha256 = file
     before = 0 if work.earlier is None else work.earlier.count
-    facts = {"path": job.study.relative(path), "count": before + len(judged.said.samples), "sha256": sha256}
+    facts = {"path": store_of(job.study).place_of(path), "count": before + len(judged.said.samples), "sha256": sha256}
     if work.earlier is not None:
         session.execute(update(PredictionSet).where(PredictionSet.id == work.earlier.id).values(**facts))
         set_id = work.earlier.id
@@ -199,10 +199,10 @@ def prediction_rows(said: Said, asked: Mapping[int, Sequence[int]], before: int 
     return rows
 
 
-def _result(job: Job, work: Work, judged: Judged) -> dict[str, Any]:
+def _result(work: Work, judged: Judged) -> dict[str, Any]:
     unread = sum(1 for error in judged.failed.values() if error.error is ErrorClass.STORAGE)
     return {
         "judged": len(judged.said.samples),
         "aside": len(judged.failed) - unread,
-        "unreadable": {job.study.relative(work.shard): unread} if unread else {},
+        "unreadable": {work.shard: unread} if unread else {},
     }

@@ -8,7 +8,7 @@ there as they came and are decoded in guard processes.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from omnisrc.media.shared_guard import shared_pool
 from omnisrc.media.shots import Segments
 from omnisrc.media.source import MediaRef
 from omnisrc.shards.read import read_bytes
+from omnisrc.shards.store import store_of
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,15 @@ def run(job: Job) -> None:
     rows: list[dict[str, Any]] = []
     errors: Counter[str] = Counter()
     shard, items = job.database.read(lambda session: _stored(session, job))
-    for item in items:
-        job.give_way()
-        try:
-            rows += _samples(job, pool, item)
-        except ItemError as error:
-            errors[error.error.value] += 1
-            if error.error is not ErrorClass.STORAGE:
-                rows.append(_row(item.id, "image" if item.medium == "image" else "clip", error=error.error.value))
+    with store_of(job.study).holding(shard) as path:
+        for item in items:
+            job.give_way()
+            try:
+                rows += _samples(job, pool, replace(item, source=item.source._replace(path=str(path))))
+            except ItemError as error:
+                errors[error.error.value] += 1
+                if error.error is not ErrorClass.STORAGE:
+                    rows.append(_row(item.id, "image" if item.medium == "image" else "clip", error=error.error.value))
     unread = errors.pop(ErrorClass.STORAGE.value, 0)
     job.commit(
         lambda session: insert_missing(session, Sample, rows),
@@ -65,11 +67,10 @@ def run(job: Job) -> None:
 
 def _stored(session: Session, job: Job) -> tuple[str, list[Stored]]:
     shard = session.get_one(Shard, job.params["shard"])
-    path = str(job.study.root / shard.path)
     blobs = session.scalars(
         select(Blob).where(Blob.shard_id == shard.id, Blob.id.not_in(select(Sample.blob_id))).order_by(Blob.id)
     )
-    return shard.path, [Stored(blob.id, blob.medium, MediaRef(path, blob.offset, blob.length)) for blob in blobs]
+    return shard.path, [Stored(blob.id, blob.medium, MediaRef(shard.path, blob.offset, blob.length)) for blob in blobs]
 
 
 def _samples(job: Job, pool: GuardPool, item: Stored) -> list[dict[str, Any]]:

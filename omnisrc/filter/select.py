@@ -34,6 +34,7 @@ from omnisrc.filter.likeness import Likeness, load_alike
 from omnisrc.filter.parts import enqueue_packing
 from omnisrc.filter.rules import RuleSpec, Verdicts, cap, judge
 from omnisrc.filter.settings import FilterSettings
+from omnisrc.shards.store import store_of
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def judge_all(job: Job) -> Judged:
     rule = within_safe_bits(rule, scored)
     shown = (contamination.items >= 0) & (contamination.bits <= rule.contamination_bits)
     files = params.get("embeddings")
-    likeness = load_alike(job.study.root, files["target"], files["web"]) if files else None
+    likeness = load_alike(store_of(job.study), files["target"], files["web"]) if files else None
     alike = likeness.contaminated(candidates.ids) if likeness else None
     if alike is not None:
         shown = shown | alike[0]

@@ -27,7 +27,7 @@ from omnisrc.report.limits import Limits
 
 @dataclass(frozen=True)
 class Place:
-    """Where a picture's bytes lie: relative to the workspace, or absolute for a target that is used in place.
+    """Where a picture's bytes lie: as in the row of the shard, or absolute for a target that is used in place.
 
     start, end: seconds of the clip in them; both 0: all of it
     """

@@ -23,6 +23,7 @@ from omnisrc.report.licences import Licence
 from omnisrc.report.limits import Limits
 from omnisrc.report.selection import REASONS
 from omnisrc.report.thumbnails import Pictures
+from omnisrc.shards.store import store_of
 from omnisrc.study import Study
 
 HERE = Path(__file__).parent
@@ -49,7 +50,7 @@ def write_report(
     """
     path = output_path(study, output)
     content = gather(study, selection, limits or Limits())
-    pictures = Pictures(study.root, study.section(MediaSettings), content.limits.thumbnail)
+    pictures = Pictures(store_of(study), study.section(MediaSettings), content.limits.thumbnail)
     pictures.make(content.places(), progress)
     page = render(content, pictures.uri)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")

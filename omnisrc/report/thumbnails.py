@@ -5,17 +5,17 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
-from omnisrc.errors import ItemError
+from omnisrc.errors import ItemError, UserError
 from omnisrc.media.guard import GuardPool
 from omnisrc.media.image import encode_jpeg
 from omnisrc.media.sampling import SampleFrames
 from omnisrc.media.settings import MediaSettings
 from omnisrc.media.source import MediaRef, Source
 from omnisrc.report.examples import Place
+from omnisrc.shards.store import ShardStore, is_remote
 
 QUALITY = 72
 STRIP = 3
@@ -30,12 +30,12 @@ class Pictures:
     """Pictures by the places where their bytes lie.
 
     Args:
-        root: the workspace, from which relative paths count.
+        store: of the study's shards.
         short_side: of a picture, in pixels.
     """
 
-    def __init__(self, root: Path, media: MediaSettings, short_side: int) -> None:
-        self.root, self.media, self.short_side = root, media, short_side
+    def __init__(self, store: ShardStore, media: MediaSettings, short_side: int) -> None:
+        self.store, self.media, self.short_side = store, media, short_side
         self._made: dict[Place, str | None] = {}
 
     def make(
@@ -63,14 +63,18 @@ class Pictures:
         return next((uri for place in places if (uri := self._made.get(place))), None)
 
     def _picture(self, pool: GuardPool, place: Place) -> str | None:
-        path = Path(place.path)
-        path = path if path.is_absolute() else self.root / path
-        source: Source = path if place.length < 0 else MediaRef(str(path), place.offset, place.length)
         try:
+            source = self._source(place)
             jpeg = self._still(pool, source) if place.medium == "image" else self._strip(pool, source, place)
-        except ItemError:
+        except (ItemError, UserError):
             return None  # freed, moved or broken: the page says that there is no picture
         return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+
+    def _source(self, place: Place) -> Source:
+        if is_remote(place.path):
+            return self.store.read(place.path, place.offset, place.length)
+        path = self.store.root / place.path
+        return path if place.length < 0 else MediaRef(str(path), place.offset, place.length)
 
     def _still(self, pool: GuardPool, source: Source) -> bytes:
         return pool.land_image(source, short_side=self.short_side, min_side=1, quality=QUALITY).data

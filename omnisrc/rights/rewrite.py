@@ -16,9 +16,11 @@ from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.filter.arrays import write_arrays
 from omnisrc.shards.attribution import attribution_paths, attributions_of_shard, write_attributions
 from omnisrc.shards.read import ShardReader
+from omnisrc.shards.store import ShardStore
 from omnisrc.shards.write import ShardFile, ShardWriter
 
 EARLIER = re.compile(r"-t[0-9a-f]{12}$")
+LANDING = "landing"
 LONGEST = 60  # characters of a shard's name before the mark of a takedown
 
 
@@ -43,22 +45,26 @@ class NewSet:
     kept: NDArray[np.bool_]
 
 
-def rewrite_shard(root: Path, shard: Shard, keys: Collection[str]) -> NewShard | None:
+def rewrite_shard(store: ShardStore, shard: Shard, keys: Collection[str]) -> NewShard | None:
     """Writes the shard without `keys`. None: its file is gone already. The same wish gives the same name again.
 
     Raises:
         ItemError: STORAGE, for a damaged shard or a full disk; no new file is left then.
     """
-    path = root / shard.path
-    if not path.exists():
+    if store.size(shard.path) is None:
         return None
+    with store.holding(shard.path, index=True) as path:
+        return _rewritten(store.root / shard.kind, path, shard, keys)
+
+
+def _rewritten(folder: Path, path: Path, shard: Shard, keys: Collection[str]) -> NewShard:
     reader = ShardReader(path)
     kept = [key for key in reader.samples if key not in keys]
     if not kept:
         return NewShard(shard.id, shard.path, None)
     name = f"{EARLIER.sub('', path.stem)[:LONGEST]}-t{_digest(shard.sha256, keys)}"
     offsets: dict[str, int] = {}
-    with ShardWriter(path.parent, name) as writer:
+    with ShardWriter(folder, name) as writer:
         for key in kept:
             members = writer.write(key, reader.get(key))
             offsets[key] = next(member.offset for member in members if member.ext != "json")
@@ -68,25 +74,24 @@ def rewrite_shard(root: Path, shard: Shard, keys: Collection[str]) -> NewShard |
     return NewShard(shard.id, shard.path, made, offsets)
 
 
-def rewrite_predictions(root: Path, made: PredictionSet, samples: Collection[int]) -> NewSet | None:
+def rewrite_predictions(store: ShardStore, made: PredictionSet, samples: Collection[int]) -> NewSet | None:
     """Writes the predictions (or embeddings) without those of `samples`. None: the file is gone, or holds none.
 
     Raises:
         ItemError: STORAGE, for a damaged file or a full disk.
     """
-    path = root / made.path
-    if not path.exists():
+    if store.size(made.path) is None:
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with store.holding(made.path) as path, np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError) as error:
-        raise ItemError(ErrorClass.STORAGE, f"{path}: {error}") from error
+        raise ItemError(ErrorClass.STORAGE, f"{made.path}: {error}") from error
     kept = ~np.isin(arrays["samples"], np.array(sorted(samples), np.int64))
     if kept.all():
         return None
     stem = path.name.removesuffix(".npz").rpartition(".")[0]
-    new = path.with_name(f"{stem}.t{_digest(made.sha256, map(str, samples))}.npz")
+    new = store.root / LANDING / f"{stem}.t{_digest(made.sha256, map(str, samples))}.npz"
     sha256 = write_arrays(new, **{name: array[kept] for name, array in arrays.items()})
     return NewSet(made.id, made.path, new, sha256, kept)
 

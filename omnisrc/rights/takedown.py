@@ -44,7 +44,10 @@ from omnisrc.errors import ItemError, UserError, WorldError
 from omnisrc.rights.concerned import LONGEST, TAKEN_DOWN, Concerned, Wish, read_concerned, spelling
 from omnisrc.rights.rewrite import NewSet, NewShard, rewrite_predictions, rewrite_shard
 from omnisrc.rights.runs import Trained, trained_on
-from omnisrc.shards.attribution import files_of_shard
+from omnisrc.shards.attribution import attribution_paths
+from omnisrc.shards.places import open_storage
+from omnisrc.shards.store import ShardStore, drop_unrecorded, is_remote, sidecars, store_of
+from omnisrc.shards.turns import changing_shards
 from omnisrc.shards.write import index_path
 from omnisrc.study import Study
 from omnisrc.train.run_folder import RunFolder
@@ -59,13 +62,13 @@ class _Changed(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """What one takedown would do. `leftovers`: files of an earlier one that was killed."""
+    """What one takedown would do. `leftovers`: places of files of an earlier one that was killed."""
 
     wish: Wish
     concerned: Concerned
     runs: list[Trained]
     pages: list[Path]
-    leftovers: list[Path]
+    leftovers: list[str]
 
     @property
     def empty(self) -> bool:
@@ -90,7 +93,7 @@ def plan_takedown(study: Study, wish: Wish) -> Plan:
         concerned,
         trained_on(study, concerned.samples),
         _pages(study, concerned.assets),
-        study.database().read(lambda session: _leftovers(session, study.root)),
+        study.database().read(lambda session: _leftovers(session, store_of(study))),
     )
 
 
@@ -102,6 +105,7 @@ def take_down(study: Study, wish: Wish, report: Callable[[str], None] = lambda l
         ItemError: STORAGE, for a damaged shard or a full disk; nothing was changed then.
     """
     ledger.reap(study.database(), is_dead)
+    open_storage(study)
     with _alone(study):
         for _ in range(TRIES):
             plan = plan_takedown(study, wish)
@@ -119,7 +123,7 @@ def take_down(study: Study, wish: Wish, report: Callable[[str], None] = lambda l
 @contextmanager
 def _alone(study: Study) -> Iterator[None]:
     """One takedown at a time; the lock ends with the process, however it ends."""
-    with open(study.root / "takedown.lock", "a") as file:
+    with open(study.root / "takedown.lock", "a") as file, changing_shards(study):
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -138,19 +142,20 @@ def _refuse_trainings(study: Study, runs: Sequence[Trained]) -> None:
 
 
 def _replace(study: Study, plan: Plan, report: Callable[[str], None]) -> None:
-    made = _Made()
+    made, store = _Made(), store_of(study)
     try:
         _write_files(study, plan.concerned, made, report)
+        store.put(_new_files(made))
         study.database().write(lambda session: _switch(session, study, plan, made))
     except BaseException:
         _forget(study, made)
         raise
-    _delete([*_old_files(study, made), *plan.pages])
+    store.settle(_new_files(made))
+    _delete(store, [*_old_files(made), *map(study.relative, plan.pages)])
 
 
-def _delete(paths: Sequence[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
+def _delete(store: ShardStore, places: Sequence[str]) -> None:
+    store.delete(places)
 
 
 def _write_files(study: Study, concerned: Concerned, made: _Made, report: Callable[[str], None]) -> None:
@@ -160,13 +165,14 @@ def _write_files(study: Study, concerned: Concerned, made: _Made, report: Callab
     for member in concerned.members:
         if member.shard_id is not None and member.key is not None:
             keys.setdefault(member.shard_id, set()).add(member.key)
+    store = store_of(study)
     for shard in concerned.shards:
         report(f"writing {shard.path} without it")
-        new = rewrite_shard(study.root, shard, keys.get(shard.id, set()))
+        new = rewrite_shard(store, shard, keys.get(shard.id, set()))
         if new is not None:
             made.shards.append(new)
     for prediction_set in concerned.sets:
-        trimmed = rewrite_predictions(study.root, prediction_set, concerned.samples)
+        trimmed = rewrite_predictions(store, prediction_set, concerned.samples)
         if trimmed is not None:
             made.sets.append(trimmed)
 
@@ -187,7 +193,7 @@ def _switch(session: Session, study: Study, plan: Plan, made: _Made) -> None:
     _count_out(session, concerned)
     _empty_rows(session, concerned)
     _bury(session, plan.wish, concerned, moment)
-    old = [study.relative(path) for path in [*_old_files(study, made), *plan.pages]]
+    old = [*_old_files(made), *map(study.relative, plan.pages)]
     _decide(session, plan.wish, concerned, moment, {"files": old, "runs": [run.name for run in plan.runs]})
 
 
@@ -208,7 +214,7 @@ def _switch_shard(session: Session, study: Study, new: NewShard) -> None:
     if new.file is None:
         row.freed, row.count, row.bytes = True, 0, 0
         return
-    row.path, row.sha256 = study.relative(new.file.path), new.file.sha256
+    row.path, row.sha256 = store_of(study).place_of(new.file.path), new.file.sha256
     row.count, row.bytes = new.file.count, new.file.bytes
     for table in (Blob, SelectionMember):
         places = session.execute(select(table.id, table.key).where(table.shard_id == row.id)).all()
@@ -218,7 +224,7 @@ def _switch_shard(session: Session, study: Study, new: NewShard) -> None:
 
 
 def _switch_set(session: Session, study: Study, new: NewSet) -> None:
-    facts = {"path": study.relative(new.path), "count": int(new.kept.sum()), "sha256": new.sha256}
+    facts = {"path": store_of(study).place_of(new.path), "count": int(new.kept.sum()), "sha256": new.sha256}
     session.execute(update(PredictionSet).where(PredictionSet.id == new.set_id).values(**facts))
     places = np.cumsum(new.kept) - 1
     rows = session.execute(select(Prediction.id, Prediction.row).where(Prediction.prediction_set_id == new.set_id))
@@ -306,7 +312,7 @@ def _decide(session: Session, wish: Wish, concerned: Concerned, moment: float, d
         session.execute(insert(Decision), rows)
 
 
-def _leftovers(session: Session, root: Path) -> list[Path]:
+def _leftovers(session: Session, store: ShardStore) -> list[str]:
     """Old files of takedowns that are there still."""
     told = session.scalars(select(Decision.evidence).where(Decision.kind == TAKEN_DOWN))
     files = {name for evidence in told for name in evidence.get("files", [])}
@@ -314,37 +320,36 @@ def _leftovers(session: Session, root: Path) -> list[Path]:
         return []
     named = {*session.scalars(select(Shard.path)), *session.scalars(select(PredictionSet.path))}
     freed = set(session.scalars(select(Shard.path).where(Shard.freed.is_(True))))
-    return sorted(root / name for name in files - (named - freed) if (root / name).exists())
+    return sorted(_there(store, files - (named - freed)))
 
 
 def _sweep(study: Study) -> None:
-    _delete(study.database().read(lambda session: _leftovers(session, study.root)))
+    store = store_of(study)
+    _delete(store, study.database().read(lambda session: _leftovers(session, store)))
+
+
+def _there(store: ShardStore, places: set[str]) -> set[str]:
+    """Those of the places that have a file; each folder of an object store is listed once."""
+    folders = {place.rpartition("/")[0] for place in places if is_remote(place)}
+    listed = {url for folder in folders for url in store.objects.list(folder)}
+    return {place for place in places if (place in listed if is_remote(place) else (store.root / place).exists())}
 
 
 def _forget(study: Study, made: _Made) -> None:
     """Deletes the new files, unless a commit recorded them whose answer was lost on the way."""
 
-    def recorded(session: Session) -> set[str]:
-        return {*session.scalars(select(Shard.path)), *session.scalars(select(PredictionSet.path))}
-
-    paths = study.database().read(recorded)
-    for new in made.shards:
-        if new.file is not None and study.relative(new.file.path) not in paths:
-            for path in files_of_shard(new.file.path):
-                path.unlink(missing_ok=True)
-    for each in made.sets:
-        if study.relative(each.path) not in paths:
-            each.path.unlink(missing_ok=True)
+    drop_unrecorded(study, _new_files(made))
 
 
 def _new_files(made: _Made) -> list[Path]:
     tars = [new.file.path for new in made.shards if new.file is not None]
-    return [*tars, *map(index_path, tars), *(new.path for new in made.sets)]
+    beside = [path for tar in tars for path in attribution_paths(tar) if path.exists()]
+    return [*tars, *map(index_path, tars), *beside, *(new.path for new in made.sets)]
 
 
-def _old_files(study: Study, made: _Made) -> list[Path]:
-    shards = [path for new in made.shards for path in files_of_shard(study.root / new.old)]
-    return [*shards, *(study.root / new.old for new in made.sets)]
+def _old_files(made: _Made) -> list[str]:
+    shards = [place for new in made.shards for place in sidecars(new.old, "curated")]
+    return [*shards, *(new.old for new in made.sets)]
 
 
 def _pages(study: Study, assets: Sequence[Asset]) -> list[Path]:

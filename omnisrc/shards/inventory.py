@@ -1,7 +1,10 @@
-"""Files against rows: a file without a row is litter, a row without its file is damage."""
+"""Files against rows, here and in object stores: a file without a row is litter, a row without its file is damage."""
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.models import Job, PredictionSet, Shard
-from omnisrc.shards.attribution import files_of_shard
-from omnisrc.shards.verify import verify_shard
+from omnisrc.shards.places import own_places
+from omnisrc.shards.store import ShardStore, is_remote, sidecars, store_of
+from omnisrc.shards.turns import using_shards
+from omnisrc.shards.verify import file_sha256, verify_shard
 from omnisrc.study import Study
 
 KINDS = ("landing", "curated", "target")
@@ -20,48 +25,69 @@ JOB_FOLDERS = "fetch-*"  # what a fetch job makes for downloads by other program
 
 @dataclass
 class Inventory:
-    """What was found: litter (files, and the folders of dead jobs) may be removed; damage is for a person to judge."""
+    """What was found: litter (bytes by place; folders of dead jobs too) may be removed; damage is for a person to
+    judge."""
 
     shards: int = 0
     bytes: int = 0
-    litter: list[Path] = field(default_factory=list)
+    litter: dict[str, int] = field(default_factory=dict)
     damage: list[str] = field(default_factory=list)
 
 
 def take_inventory(study: Study, *, deep: bool = False) -> Inventory:
-    """Compares the shard folders with the catalogue. `deep` reads every shard and checks hash, index and count."""
-    files = [path for kind in KINDS for path in _files(study.root / kind)]  # before the rows: no new file is litter
+    """Compares the shard folders with the catalogue. `deep` reads every file and checks hash, index and count.
+
+    Raises:
+        UserError, ItemError: an object store that holds shards cannot be asked.
+    """
+    store = store_of(study)
+    files = list_files(store, own_places(study))  # before the rows: no new file is litter
     shards, sets, tokens = study.database().read(_rows)
     found = Inventory()
-    known: set[Path] = set()
+    known: set[str] = set()
     for shard in shards:
-        path = study.root / shard.path
-        known |= set(files_of_shard(path))
         if shard.freed:
             continue
+        known |= set(sidecars(shard.path, "curated"))
         found.shards += 1
         found.bytes += shard.bytes
-        found.damage += [f"{shard.path}: {problem}" for problem in _problems(path, shard, deep)]
-    for prediction_set in sets:
-        path = study.root / prediction_set.path
-        known.add(path)
-        if not path.exists():
-            found.damage.append(f"{prediction_set.path}: the file of a prediction set is missing")
-    found.litter = sorted(path for path in files if path not in known and not _in_work(path, tokens))
+        found.damage += [f"{shard.path}: {problem}" for problem in _problems(store, files, shard, deep)]
+    for made in sets:
+        known.add(made.path)
+        found.damage += [f"{made.path}: {problem}" for problem in _set_problems(store, files, made, deep)]
+    litter = {place: size for place, size in files.items() if place not in known and not _in_work(place, tokens)}
+    found.litter = dict(sorted(litter.items()))
     return found
 
 
-def remove_litter(inventory: Inventory) -> int:
-    """Removes files that no row names, and the folders of dead jobs; the bytes that this freed."""
-    freed = 0
-    for path in sorted(inventory.litter, reverse=True):  # what lies in a folder goes before it
-        if path.is_dir():
-            with suppress(OSError):  # somebody has put something into it
-                path.rmdir()
-        else:
-            freed += path.stat().st_size if path.exists() else 0
-            path.unlink(missing_ok=True)
-    return freed
+def list_files(store: ShardStore, folders: Sequence[str]) -> dict[str, int]:
+    """Place -> bytes of all files in the workspace's shard folders and in those of the object stores' `folders`, and
+    of the folders that bear a job's token (0): another one that is empty may be about to be used."""
+    files = {}
+    for path in (path for kind in KINDS for path in (store.root / kind).rglob("*")):
+        if path.is_file() or (path.is_dir() and path.match(JOB_FOLDERS)):
+            files[path.relative_to(store.root).as_posix()] = path.stat().st_size if path.is_file() else 0
+    for folder in folders:
+        for kind in KINDS:
+            files |= store.objects.list(f"{folder}/{kind}")
+    return files
+
+
+def remove_litter(study: Study, inventory: Inventory) -> int:
+    """Removes files that no row names, and the folders of dead jobs; the bytes that this freed.
+
+    Raises:
+        UserError: shards are being moved or freed just now: their copies only look like litter.
+    """
+    if inventory.litter:
+        with using_shards(study):
+            store, litter = store_of(study), inventory.litter
+            folders = [place for place in litter if not is_remote(place) and (store.root / place).is_dir()]
+            store.delete(set(litter) - set(folders))
+            for place in sorted(folders, reverse=True):
+                with suppress(OSError):  # somebody has put something into it
+                    (store.root / place).rmdir()
+    return sum(inventory.litter.values())
 
 
 def _rows(session: Session) -> tuple[list[Shard], list[PredictionSet], set[str]]:
@@ -73,21 +99,68 @@ def _rows(session: Session) -> tuple[list[Shard], list[PredictionSet], set[str]]
     )
 
 
-def _files(folder: Path) -> list[Path]:
-    """Files, and the folders that bear a job's token: another one that is empty may be about to be used."""
-    found = folder.rglob("*") if folder.exists() else []
-    return [path for path in found if path.is_file() or (path.is_dir() and path.match(JOB_FOLDERS))]
-
-
-def _in_work(path: Path, tokens: set[str]) -> bool:
+def _in_work(place: str, tokens: set[str]) -> bool:
     """Whether a running job is writing it: its name, or that of its folder, holds that job's token."""
-    return any(token in part for token in tokens for part in path.parts[-3:])
+    return any(token in part for token in tokens for part in place.split("/")[-3:])
 
 
-def _problems(path: Path, shard: Shard, deep: bool) -> list[str]:
-    if not path.exists():
+def _problems(store: ShardStore, files: dict[str, int], shard: Shard, deep: bool) -> list[str]:
+    tar, index = sidecars(shard.path, "")
+    size = _size(store, files, tar)
+    if size is None:
         return ["the file of a shard is missing"]
     if deep:
-        return verify_shard(path, count=shard.count, bytes=shard.bytes, sha256=shard.sha256)
-    size = path.stat().st_size
+        with Fresh(store, [tar, index]) as path:
+            return verify_shard(path, count=shard.count, bytes=shard.bytes, sha256=shard.sha256)
     return [] if size == shard.bytes else [f"it has {size} bytes, {shard.bytes} were written"]
+
+
+def _set_problems(store: ShardStore, files: dict[str, int], made: PredictionSet, deep: bool) -> list[str]:
+    if _size(store, files, made.path) is None:
+        return ["the file of a prediction set is missing"]
+    if deep:
+        with Fresh(store, [made.path]) as path:
+            if file_sha256(path) != made.sha256:
+                return ["the file of a prediction set does not have the SHA-256 it was written with"]
+    return []
+
+
+def _size(store: ShardStore, files: dict[str, int], place: str) -> int | None:
+    return files[place] if place in files else store.size(place)
+
+
+class Fresh:
+    """Files of one folder as they lie in their place just now, not as the cache has them; gives the first."""
+
+    def __init__(self, store: ShardStore, places: Sequence[str]) -> None:
+        self._store, self._places = store, places
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> Path:
+        if not is_remote(self._places[0]):
+            return self._store.root / self._places[0]
+        above = self._store.cache.folder.parent
+        above.mkdir(parents=True, exist_ok=True)
+        self._folder = tempfile.TemporaryDirectory(dir=above, prefix="fresh-")
+        try:
+            got = [path for place in self._places if (path := self._get(place)) is not None]
+            return got[0]
+        except BaseException:
+            self._folder.cleanup()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _get(self, place: str) -> Path | None:
+        assert self._folder is not None
+        size, path = self._store.objects.size(place), Path(self._folder.name) / place.rpartition("/")[2]
+        if size is None:
+            return None
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._store.objects.download(place, handle, size)
+        finally:
+            os.close(handle)
+        return path

@@ -14,12 +14,14 @@ import torch
 
 from omnisrc.config import build, near
 from omnisrc.data.credits import credits_of
-from omnisrc.data.freeze import build_manifest
+from omnisrc.data.freeze import build_manifest, where_they_lie
 from omnisrc.data.manifest import Manifest, read_manifest, write_manifest
 from omnisrc.errors import Interrupted, UserError
 from omnisrc.licences import LicenceRules
 from omnisrc.models import create_model, fingerprint
 from omnisrc.shards.attribution import write_attributions
+from omnisrc.shards.store import store_of
+from omnisrc.shards.turns import training_on_shards
 from omnisrc.study import Study
 from omnisrc.tasks.recognition import Recognition
 from omnisrc.train.books import book_end, book_start, figures_of
@@ -143,7 +145,8 @@ def resumed(study: Study, name: str, settings: TrainSettings) -> Prepared:
     folder = RunFolder.of(study.runs, name or names[-1])
     recipe = build(Recipe, folder.read_recipe(), folder.name)
     now = {key: getattr(settings, key) for key in INDIFFERENT}
-    return Prepared(folder, replace(recipe, settings=replace(recipe.settings, **now)), read_manifest(folder.manifest))
+    manifest = where_they_lie(study, read_manifest(folder.manifest))
+    return Prepared(folder, replace(recipe, settings=replace(recipe.settings, **now)), manifest)
 
 
 def train_run(
@@ -165,22 +168,36 @@ def train_run(
     """
     if not place.first:
         prepared = follow(place)
-        return prepared, Trainer(prepared.folder, prepared.manifest, study.root, prepared.recipe, place).run(
+        return prepared, Trainer(prepared.folder, prepared.manifest, store_of(study), prepared.recipe, place).run(
             stop_wished
         )
+    with training_on_shards(study):
+        return _train_first(study, request, place, announce, report, stop_wished)
+
+
+def _train_first(
+    study: Study,
+    request: Request,
+    place: Place,
+    announce: Callable[[Prepared], None],
+    report: Report,
+    stop_wished: Callable[[], bool],
+) -> tuple[Prepared, Outcome]:
     prepared = prepare(study, request)
     folder, recipe, manifest = prepared.folder, prepared.recipe, prepared.manifest
     with folder.locked():
         if folder.state.exists():
             folder.check_same(recipe)
-        elif not request.resume:
+        if folder.state.exists() or request.resume:
+            write_manifest(manifest, folder.manifest)  # its shards may lie elsewhere by now
+        else:
             begin(folder, recipe, manifest, place)
             credit(study, folder, manifest)
         place.gather(str(folder.path))
         announce(prepared)
         run_id = book_start(study.database(), folder.name, recipe, manifest)
         try:
-            outcome = Trainer(folder, manifest, study.root, recipe, place, report).run(stop_wished)
+            outcome = Trainer(folder, manifest, store_of(study), recipe, place, report).run(stop_wished)
         except BaseException as error:
             stopped = isinstance(error, Interrupted | KeyboardInterrupt)
             book_end(study.database(), run_id, "stopped" if stopped else "failed", {})

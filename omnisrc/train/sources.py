@@ -15,6 +15,7 @@ from omnisrc.errors import UserError
 from omnisrc.evaluate.protocols import Sampling, validation_protocol
 from omnisrc.evaluate.scoring import Scorer
 from omnisrc.models import InputSpec
+from omnisrc.shards.store import ShardStore
 from omnisrc.train.settings import TrainSettings, batch_sizes
 
 VAL_SHARE = 4  # a quarter of the memory for decoded frames is val's
@@ -75,7 +76,12 @@ def view_of(settings: TrainSettings) -> View:
 
 
 def training_sources(
-    manifest: Manifest, root: Path, settings: TrainSettings, mix: dict[str, float], seed: int, cache_bytes: int
+    manifest: Manifest,
+    root: Path | ShardStore,
+    settings: TrainSettings,
+    mix: dict[str, float],
+    seed: int,
+    cache_bytes: int,
 ) -> list[Source]:
     """The sources of the mix, in its order.
 
@@ -97,7 +103,7 @@ def training_sources(
 
 
 def validation_scorer(
-    manifest: Manifest, root: Path, sampling: Sampling, settings: TrainSettings, amp: bool, workers: int,
+    manifest: Manifest, root: Path | ShardStore, sampling: Sampling, settings: TrainSettings, amp: bool, workers: int,
     rank: int, world: int,
 ) -> Scorer | None:  # fmt: skip
     """Scores the target's val split as training goes; None where there is none."""

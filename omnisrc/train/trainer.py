@@ -24,6 +24,7 @@ from omnisrc.errors import Interrupted, UserError
 from omnisrc.evaluate.device import loader_workers
 from omnisrc.evaluate.scoring import Scorer, merge
 from omnisrc.models import Recogniser, create_model, load_checkpoint, save_weights
+from omnisrc.shards.store import ShardStore
 from omnisrc.tasks.recognition import NAME, Recognition
 from omnisrc.train.checkpointing import Standing, load_state, save_state
 from omnisrc.train.distribution import Place
@@ -64,7 +65,13 @@ class Trainer:
     """
 
     def __init__(
-        self, folder: RunFolder, manifest: Manifest, root: Path, recipe: Recipe, place: Place, report: Report = quiet
+        self,
+        folder: RunFolder,
+        manifest: Manifest,
+        root: Path | ShardStore,
+        recipe: Recipe,
+        place: Place,
+        report: Report = quiet,
     ) -> None:
         settings = self.settings = recipe.settings
         self.folder, self.recipe, self.place, self.report = folder, recipe, place, report

@@ -101,7 +101,7 @@ def test_a_study_comes_out_as_it_went_in(study: Study, tmp_path: Path, ending: s
     assert header.files == told.files and files(into) == files(study.root)
     arrived = Study.open(into)
     inventory = take_inventory(arrived, deep=True)
-    assert inventory.shards == 2 and inventory.damage == [] and inventory.litter == []
+    assert inventory.shards == 2 and inventory.damage == [] and inventory.litter == {}
     assert [entry.name for entry in into.parent.iterdir()] == ["new"]
     arrived.database().dispose()
 

@@ -39,7 +39,7 @@ def balance(workspace: Path, expected: Mapping[str, str], sets: Sequence[str] = 
         assert {job.state for job in jobs} <= {"done", "failed"}
         assert all(job.error in JOB_ERRORS for job in jobs if job.state == "failed")
         found = take_inventory(study, deep=True)
-        assert (found.litter, found.damage) == ([], []), found
+        assert (found.litter, found.damage) == ({}, []), found
     finally:
         study.database().dispose()
     return {
