@@ -16,19 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from sqlalchemy import select
-from sqlalchemy import text as sql
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.orm import Session
-
-from db import schema
-from db.models import PredictionSet, Shard
-from db.session import Database
-from omnisrc import resources
 from omnisrc.carry.archive import CATALOGUE, CHUNK, FORMAT, HEADER, MANIFEST, lock, opened, sync_folder
-from omnisrc.carry.contents import carried_files
+from omnisrc.carry.checks import Refused, check_workspace
 from omnisrc.errors import UserError, WorldError
-from omnisrc.study import FOLDERS, SETTINGS_FILE, Study
+from omnisrc.study import FOLDERS, SETTINGS_FILE
 
 MOST_HEADER = 2**24
 MOST_LINE = 2000
@@ -44,10 +35,6 @@ class Header:
     files: int
     bytes: int
     said: dict[str, Any]
-
-
-class _Refused(Exception):
-    """What is wrong with the file, to go after its name in a sentence."""
 
 
 def import_workspace(path: Path, into: Path, progress: Progress = lambda done, total: None) -> Header:
@@ -73,7 +60,7 @@ def import_workspace(path: Path, into: Path, progress: Progress = lambda done, t
         lock(held, f"Another import into {into} runs")
         _clear(staging)
         header = _unpack(path, staging, progress)
-        _check(staging, path)
+        check_workspace(staging, path)
         for name in FOLDERS:
             (staging / name).mkdir(exist_ok=True)
         sync_folder(staging)
@@ -106,7 +93,7 @@ def _unpack(path: Path, staging: Path, progress: Progress) -> Header:
     try:
         with opened(path) as file, tarfile.open(fileobj=file, mode="r|") as tar:
             return _Unpacker(tar, staging, progress).run()
-    except _Refused as error:
+    except Refused as error:
         raise UserError(f"{path} {error}; nothing was imported.") from error
     except (tarfile.TarError, EOFError, zlib.error, ValueError, OSError) as error:
         raise UserError(
@@ -133,18 +120,18 @@ class _Unpacker:
                 self._compare(member, header)
                 return header
             if self._done + member.size > header.bytes:
-                raise _Refused(f"holds more than the {header.bytes:,} bytes that it names")
+                raise Refused(f"holds more than the {header.bytes:,} bytes that it names")
             self._write(member, header.bytes)
-        raise _Refused("ends early: the list of its files is missing; copy it again")
+        raise Refused("ends early: the list of its files is missing; copy it again")
 
     def _header(self) -> Header:
         member = self._tar.next()
         if member is None or member.name != HEADER or not member.isreg() or member.size > MOST_HEADER:
-            raise _Refused("is no export of a study")
+            raise Refused("is no export of a study")
         data = self._content(member).read()
         said = json.loads(data)
         if not isinstance(said, dict) or said.get("format") != FORMAT:
-            raise _Refused("was written by another version of omnisrc")
+            raise Refused("was written by another version of omnisrc")
         self._came[HEADER] = (len(data), hashlib.sha256(data).hexdigest())
         return Header(int(said["files"]), int(said["bytes"]), said)
 
@@ -169,14 +156,14 @@ class _Unpacker:
 
     def _compare(self, member: tarfile.TarInfo, header: Header) -> None:
         if member.size > MOST_LINE * (header.files + 2):
-            raise _Refused("has a list of files that is too long")
+            raise Refused("has a list of files that is too long")
         lines = [json.loads(line) for line in self._content(member).read().splitlines()]
         listed = {str(line["name"]): (int(line["bytes"]), str(line["sha256"])) for line in lines}
         if missing := sorted(listed.keys() - self._came.keys()):
-            raise _Refused(f"lacks {missing[0]}")
+            raise Refused(f"lacks {missing[0]}")
         for name, facts in self._came.items():
             if listed.get(name) != facts:
-                raise _Refused(f"is damaged: {name} is not what was exported; copy it again")
+                raise Refused(f"is damaged: {name} is not what was exported; copy it again")
 
     def _content(self, member: tarfile.TarInfo) -> IO[bytes]:
         content = self._tar.extractfile(member)
@@ -194,7 +181,7 @@ class _disk:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> None:
         if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
-            raise _Refused(f"holds {self._target.name!r} as a file and as a folder") from error
+            raise Refused(f"holds {self._target.name!r} as a file and as a folder") from error
         if isinstance(error, OSError):
             raise WorldError(
                 f"{self._target.name} could not be written ({error.strerror}); nothing was imported. Make room, or "
@@ -206,15 +193,15 @@ def _vet(member: tarfile.TarInfo, came: dict[str, tuple[int, str]]) -> None:
     """Refuses what is no plain file with a plain name at a place of a workspace."""
     name, path = member.name, PurePosixPath(member.name)
     if not member.isreg() or member.issparse():
-        raise _Refused(f"holds {name!r}, which is no plain file")
+        raise Refused(f"holds {name!r}, which is no plain file")
     plain = str(path) == name and "\\" not in name and name.isprintable() and len(name) < 1000
     if not plain or path.is_absolute() or ".." in path.parts:
-        raise _Refused(f"holds a file with the name {name!r}")
+        raise Refused(f"holds a file with the name {name!r}")
     known = name in (SETTINGS_FILE, CATALOGUE, MANIFEST) or (len(path.parts) > 1 and path.parts[0] in FOLDERS)
     if not known:
-        raise _Refused(f"holds {name!r}, which is no part of a study")
+        raise Refused(f"holds {name!r}, which is no part of a study")
     if name in came:
-        raise _Refused(f"holds {name!r} twice")
+        raise Refused(f"holds {name!r} twice")
 
 
 def _refuse_full(staging: Path, total: int) -> None:
@@ -224,39 +211,3 @@ def _refuse_full(staging: Path, total: int) -> None:
             f"The study has {total / 1e9:,.2f} GB, and there are {free / 1e9:,.2f} GB free; make room, or name a "
             "folder elsewhere with --into."
         )
-
-
-def _check(staging: Path, path: Path) -> None:
-    """The settings validate, the catalogue fits, and it names nothing but files that came. Raises UserError."""
-    study = Study.open(staging)
-    database = Database(f"sqlite:///{staging / CATALOGUE}")
-    try:
-        if not (staging / CATALOGUE).is_file():
-            raise _Refused("has no catalogue")
-        if database.read(_programs):
-            raise _Refused("has a catalogue with programs in it")
-        schema.upgrade(database, resources.migrations())
-        if bad := database.read(_strays):
-            raise _Refused(f"names a file outside the workspace: {bad!r}")
-        carried_files(study, database, ())
-    except (_Refused, WorldError, DatabaseError) as error:
-        why = "lacks files that its catalogue names" if isinstance(error, WorldError) else str(error)
-        why = "has a catalogue that is none" if isinstance(error, DatabaseError) else why
-        raise UserError(f"{path} {why}; nothing was imported.") from error
-    finally:
-        database.dispose()
-
-
-def _programs(session: Session) -> list[str]:
-    """Triggers and views, of which ours have none."""
-    return list(session.scalars(sql("select name from sqlite_master where type in ('trigger', 'view')")))
-
-
-def _strays(session: Session) -> str | None:
-    """A path of a shard or of predictions that leads out of the workspace."""
-    for column in (Shard.path, PredictionSet.path):
-        for name in session.scalars(select(column)):
-            path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts or path.parts[:1] not in [(folder,) for folder in FOLDERS]:
-                return str(name)
-    return None

@@ -55,6 +55,28 @@ class Scope:
     def pairs(self) -> list[tuple[str, str]]:
         return [(provider, kind) for provider, kinds in self.kinds_of.items() for kind in kinds]
 
+    def as_plain(self) -> dict[str, Any]:
+        """All but the class list, as plain values; `read` makes it a scope again."""
+        return {
+            "kinds_of": {provider: list(kinds) for provider, kinds in self.kinds_of.items()},
+            "per_class": dict(self.per_class),
+            "windowed": sorted(self.windowed),
+            "window": str(self.window),
+            "newer": self.newer,
+        }
+
+    @classmethod
+    def read(cls, class_list_id: int, plain: Mapping[str, Any]) -> Scope:
+        """The scope that `as_plain` wrote."""
+        return cls(
+            class_list_id,
+            {provider: tuple(kinds) for provider, kinds in plain["kinds_of"].items()},
+            dict(plain["per_class"]),
+            frozenset(plain["windowed"]),
+            Window.read(plain["window"]),
+            bool(plain["newer"]),
+        )
+
     def holds(self, provider: str, kind: str, window: str, pages: int) -> bool:
         """Whether a query of this provider, kind and time window, of which so many pages were asked, may be asked."""
         if kind not in self.kinds_of.get(provider, ()):

@@ -14,6 +14,7 @@ from db import ledger
 from db.models import Asset, Budget
 from db.session import Database
 from omnisrc import config
+from omnisrc.cli import main
 from omnisrc.crawl import budgets
 from omnisrc.crawl.budgets import BudgetReached, Used
 from omnisrc.crawl.meter import SMALL, Meter
@@ -198,7 +199,7 @@ def test_what_is_no_size_gets_a_sentence(text: object) -> None:
 
 
 def test_the_command_ends_with_a_sentence_and_status_shows_it(
-    tmp_path: Path, web: LocalWeb, class_file: Path, picture: Picture
+    tmp_path: Path, web: LocalWeb, class_file: Path, picture: Picture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     commons = serve(web, picture, 40)
 
@@ -218,3 +219,8 @@ def test_the_command_ends_with_a_sentence_and_status_shows_it(
     opened = Study.open(workspace)
     assert check_shards(opened) == answered["assets"]["stored"]
     assert used(opened)["download"].limit == 400_000 and used(opened)["hours"].spent > 0
+    assert main.run(["status", "--workspace", str(workspace)]) == 0
+    assert "kB of 400.0 kB are used" in capsys.readouterr().out
+    assert main.run(["status", "--workspace", str(workspace), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["crawl"]["budgets"]
+    assert shown["download"]["used"] == used(opened)["download"].spent and "free" not in shown

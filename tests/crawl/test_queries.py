@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnisrc.crawl.queries import OpenQuery, shares
+from omnisrc.crawl.queries import OpenQuery, Scope, shares
+from omnisrc.crawl.windows import Window
 
 
 def query(number: int, class_id: int = 1, kind: str = "image", finds: int = 0) -> OpenQuery:
@@ -14,6 +16,18 @@ def query(number: int, class_id: int = 1, kind: str = "image", finds: int = 0) -
 
 def asked(queries: list[OpenQuery], have: dict, per_class: dict, busy: dict | None = None) -> dict[int, int]:
     return {query.id: more for query, more in shares(queries, have, per_class, busy or {})}
+
+
+def test_a_scope_can_be_written_down() -> None:
+    scope = Scope(
+        3,
+        {"flickr": ("image", "video"), "table": ("image",)},
+        {"image": 5},
+        frozenset({"flickr"}),
+        Window(1e9, 2e9),
+        True,
+    )
+    assert Scope.read(3, json.loads(json.dumps(scope.as_plain()))) == scope
 
 
 def test_what_a_class_lacks_is_split_evenly_over_its_providers() -> None:
