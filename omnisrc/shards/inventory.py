@@ -47,7 +47,8 @@ def take_inventory(study: Study, *, deep: bool = False) -> Inventory:
         known.add(path)
         if not path.exists():
             found.damage.append(f"{prediction_set.path}: the file of a prediction set is missing")
-    found.litter = sorted(path for path in files if path not in known and not _in_work(path, tokens))
+    left = [path for path in files if path not in known and not _in_work(path, tokens)]
+    found.litter = sorted(path for path in left if path.exists())  # a job that has ended since took its own away
     return found
 
 
