@@ -55,8 +55,9 @@ def take_inventory(study: Study, *, deep: bool = False) -> Inventory:
     for made in sets:
         known.add(made.path)
         found.damage += [f"{made.path}: {problem}" for problem in _set_problems(store, files, made, deep)]
-    litter = {place: size for place, size in files.items() if place not in known and not _in_work(place, tokens)}
-    found.litter = dict(sorted(litter.items()))
+    left = {place: size for place, size in files.items() if place not in known and not _in_work(place, tokens)}
+    # A job that has ended since took its own away.
+    found.litter = {place: left[place] for place in sorted(left) if is_remote(place) or (store.root / place).exists()}
     return found
 
 

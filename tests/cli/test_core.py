@@ -119,6 +119,13 @@ def test_doctor_removes_litter_and_keeps_what_a_row_names(workspace: Path, capsy
     assert kept.exists() and kept.with_suffix(".idx").exists()
 
 
+def test_a_study_whose_catalogue_lies_elsewhere_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    elsewhere = ["--workspace", str(tmp_path / "study"), "--set", f"database.url=sqlite:///{tmp_path / 'catalog.db'}"]
+    assert main.run(["init", *elsewhere]) == 0
+    code, said = answer(capsys, "doctor", *elsewhere)
+    assert code == 0 and said["damage"] == []
+
+
 def test_doctor_removes_the_folders_of_dead_jobs_and_no_others(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -81,7 +81,7 @@ def crawl_and_count(
 
 
 def test_a_crawl_whose_processes_are_killed_loses_nothing(tmp_path: Path) -> None:
-    crawl_and_count(tmp_path, items=300, kills=8, span=(0.0, 1.2), rate=50.0, seed=3, limit_s=150.0)
+    crawl_and_count(tmp_path, items=200, kills=8, span=(0.0, 1.2), rate=25.0, seed=3, limit_s=150.0)
 
 
 @pytest.mark.slow
