@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from db import ledger
+from db import ledger, schema, session
+from omnisrc import resources
 from omnisrc.engine import celery_workers, doorbell
 from omnisrc.engine.broker import LENGTH, celery_settings, kind_of, shown
 from omnisrc.engine.broker_state import LIMIT_S, broker_state
 from omnisrc.engine.celery_workers import Post, posts
+from omnisrc.engine.dispatch import Dispatcher
 from omnisrc.engine.doorbell import Doorbell
 from omnisrc.engine.patience import Patience
 from omnisrc.engine.settings import EngineSettings
@@ -130,3 +134,24 @@ def test_a_server_that_is_away_is_told_once_and_its_return_once() -> None:
     assert len(said) == 2 and "can be used again" in said[1]
     with pytest.raises(KeyError):
         patience.attempt("The broker", lambda: {}["a bug"])
+
+
+def test_a_dispatcher_outlives_a_database_that_is_away_for_long(
+    redis: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "RETRY_FOR_S", 0.2)
+    said: list[str] = []
+    with services.postgresql() as (server, url):
+        study = Study.open(tmp_path / "study", (f"database.url={url}", f"engine.broker={redis}"))
+        schema.upgrade(study.database(), resources.migrations())
+        kept: list[int] = []
+        dispatcher = Dispatcher(study, lambda: kept.append(ledger.reap(study.database())), said.append)
+        assert dispatcher.round() and kept == [0] and said == []
+        server.kill(signal.SIGQUIT)
+        time.sleep(1.1)  # until jobs are seen to again
+        assert not dispatcher.round() and not dispatcher.round()
+        assert len(said) == 1 and "The database cannot be used" in said[0]
+        server.start()
+        monkeypatch.setattr(session, "RETRY_FOR_S", 60.0)
+        assert dispatcher.round() and len(said) == 2 and len(kept) == 2
+        study.database().dispose()

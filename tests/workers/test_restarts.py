@@ -136,7 +136,7 @@ def test_a_restarted_postgresql_loses_nothing(
     crawl_through(fault, web, tmp_path / "study", cluster.new_database(url, "restarted"), redis[1])
 
 
-def test_two_dispatchers_finish_a_crawl_that_nobody_else_looks_after_though_connections_are_cut(
+def test_two_dispatchers_finish_a_crawl_that_nobody_else_looks_after_through_every_restart(
     redis: tuple[services.Service, str], database: tuple[services.Service, str], web: LocalWeb, tmp_path: Path
 ) -> None:
     url, workspace = cluster.new_database(database[1], "cut"), tmp_path / "study"
@@ -146,12 +146,15 @@ def test_two_dispatchers_finish_a_crawl_that_nobody_else_looks_after_though_conn
     dispatch = ["omnisrc", "dispatch", "--workspace", str(workspace)]
     first, second = workspace / "first.log", workspace / "second.log"
     with cluster.process(dispatch, first, broker), cluster.process(dispatch, second, broker):
-        for part in (3, 2):
-            half_way(web, IMAGES // part)
-            assert cluster.cut_connections(url) > 3
+        half_way(web, IMAGES // 3)
+        assert cluster.cut_connections(url) > 3
+        redis[0].kill()
+        services.until(lambda: b"cannot be used" in first.read_bytes() and b"cannot be used" in second.read_bytes())
+        redis[0].start()
         services.until(lambda: b"Crawl 1 is done." in first.read_bytes() + second.read_bytes(), cluster.LIMIT_S)
     said = first.read_text() + second.read_text()
-    assert said.count("Traceback") == 0, said
+    assert said.count("The broker cannot be used") == said.count("The broker can be used again") == 2, said
+    assert said.count("Crawl 1 is done.") <= 2 and "Traceback" not in said
     balanced(workspace)
 
 
@@ -193,7 +196,7 @@ def test_workers_of_a_cluster_obey_pause_resume_and_rate(
         quiet(web)
         omnisrc("crawl", "rate", web.site, "--rate", "0", workspace=workspace)
         omnisrc("crawl", "resume", workspace=workspace)
-        assert crawl.wait(IMAGES / 2) == 0, log.read_text()[-4000:]  # at the old rate it takes twice as long
+        assert crawl.wait(0.8 * IMAGES) == 0, log.read_text()[-4000:]  # at the old rate it takes longer
     balanced(workspace)
 
 
