@@ -80,7 +80,8 @@ class TopUp:
         failed = {query_id for query_id, state in jobs.items() if state == "failed"}
         busy = frozenset(query_id for query_id, state in jobs.items() if state in ledger.OPEN)
         able = [query for query in queries if query.id not in failed]
-        asked = shares(able, in_hand(session, self._scope), self._scope.per_class, busy)
+        idle = any(query.id not in busy for query in able)  # else nobody is asked, and counting finds takes seconds
+        asked = shares(able, in_hand(session, self._scope), self._scope.per_class, busy) if idle else []
         for query, more in asked:
             self._ask(session, query, more)
         self._ask_at = time.monotonic() + 20 * (time.monotonic() - began)
