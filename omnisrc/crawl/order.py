@@ -20,7 +20,7 @@ from omnisrc.study import Study
 
 def record(session: Session, scope: Scope, top_up: TopUp, overrides: tuple[str, ...]) -> int:
     """Writes down a crawl that has just been started; its id. An earlier one of the same scope is replaced."""
-    asked = scope.as_json()
+    asked = scope.as_plain()
     for earlier in session.scalars(
         select(CrawlOrder).where(CrawlOrder.state == "running", CrawlOrder.class_list_id == scope.class_list_id)
     ):

@@ -34,23 +34,6 @@ class Scope:
     newer: bool = False
     """Providers with windows are asked for what is newer than what they were asked for before, and nothing else."""
 
-    def as_json(self) -> dict[str, Any]:
-        """What a crawl's order writes down; `read` gives the scope again."""
-        return {
-            "kinds_of": {provider: list(kinds) for provider, kinds in self.kinds_of.items()},
-            "per_class": dict(self.per_class),
-            "windowed": sorted(self.windowed),
-            "window": str(self.window),
-            "newer": self.newer,
-        }
-
-    @classmethod
-    def read(cls, class_list_id: int, asked: Mapping[str, Any]) -> Scope:
-        """The scope that `as_json` wrote down."""
-        kinds_of = {provider: tuple(kinds) for provider, kinds in asked["kinds_of"].items()}
-        window = Window.read(asked["window"])
-        return cls(class_list_id, kinds_of, asked["per_class"], frozenset(asked["windowed"]), window, asked["newer"])
-
     @property
     def pairs(self) -> list[tuple[str, str]]:
         return [(provider, kind) for provider, kinds in self.kinds_of.items() for kind in kinds]

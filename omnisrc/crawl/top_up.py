@@ -128,19 +128,22 @@ class TopUp:
         queries = open_queries(session, self._scope)
         jobs = self._jobs(session)
         able = [query for query in queries if query.id not in jobs or jobs[query.id].state != "failed"]
-        have, later = in_hand(session, self._scope), ledger.now(session) + PATIENCE_S
+        later = ledger.now(session) + PATIENCE_S
         held_up = {query.id: query for query in able if query.id in jobs and jobs[query.id].not_before > later}
         busy = {query.id: max(0, query.wanted - query.finds) for query in able if query.id in jobs}
         busy |= dict.fromkeys(held_up, 0)
-        self._withdraw(
-            session,
-            [
-                jobs[query.id].id
-                for query in held_up.values()
-                if have.get((query.class_id, query.kind), 0) >= self._scope.per_class.get(query.kind, 0)
-            ],
-        )
-        asked = shares(able, have, self._scope.per_class, busy)
+        asked: list[tuple[OpenQuery, int]] = []
+        if held_up or len(busy) < len(able):  # else nobody is asked, and counting finds takes seconds
+            have = in_hand(session, self._scope)
+            self._withdraw(
+                session,
+                [
+                    jobs[query.id].id
+                    for query in held_up.values()
+                    if have.get((query.class_id, query.kind), 0) >= self._scope.per_class.get(query.kind, 0)
+                ],
+            )
+            asked = shares(able, have, self._scope.per_class, busy)
         for query, more in asked:
             self._ask(session, query, more)
         self._ask_at = time.monotonic() + 20 * (time.monotonic() - began)

@@ -163,6 +163,6 @@ def test_hosts_of_one_domain_share_slots_pauses_and_pace(database: Database) -> 
     mine = claims(database, host_concurrency=2, hosts={"img1.pictures.example": HostSettings(rate=0.5)})
     (share,) = mine.hosts(99, [])
     assert (share.site, share.pace.concurrency, share.pace.interval_s) == ("pictures.example", 2, 2.0)
-    assert {asset.url for asset in share.assets} == {candidate.url for candidate in offered}
+    assert [asset.url for asset in share.assets] == [candidate.url for candidate in offered[:2]]
     database.write(lambda s: set_paused(s, parse_scope("IMG2.pictures.example:443"), True))
     assert mine.revise(["pictures.example"]).shut == {"pictures.example"}

@@ -134,7 +134,7 @@ def test_a_rate_that_is_set_reaches_requests_that_go_on(
     tmp_path: Path, class_file: Path, table: Path, picture: Picture
 ) -> None:
     workspace = tmp_path / "study"
-    with Clocked(picture, 120) as web:
+    with Clocked(picture, 170) as web:
         offer(table, *web.urls)
         sets = (f"crawl.allow_hosts=['{web.site}']", "crawl.host_rate=2", "crawl.host_concurrency=1")
         with crawling(workspace, class_file, table, *sets) as process:
