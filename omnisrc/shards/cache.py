@@ -52,9 +52,9 @@ class ShardCache:
     def take_in(self, url: str, file: Path) -> None:
         """Moves a file here that was put to the store just now. What does not fit, or lies on another disk, is removed:
         it can be had again."""
-        size, path = file.stat().st_size, self.path_of(url)
+        path = self.path_of(url)
         with suppress(OSError), self._locked():
-            if self._make_room(size):
+            if self._make_room(file.stat().st_size):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 os.rename(file, path)
                 return

@@ -140,7 +140,7 @@ class Fresh:
     def __enter__(self) -> Path:
         if not is_remote(self._places[0]):
             return self._store.root / self._places[0]
-        above = self._store.cache.folder.parent
+        above = self._store.root / "cache"
         above.mkdir(parents=True, exist_ok=True)
         self._folder = tempfile.TemporaryDirectory(dir=above, prefix="fresh-")
         try:

@@ -17,6 +17,7 @@ from omnisrc.report.examples import Place, read_examples, spread
 from omnisrc.report.limits import Limits
 from omnisrc.report.pairs import read_pairs
 from omnisrc.report.thumbnails import Pictures
+from omnisrc.shards.store import ShardStore
 from omnisrc.study import Study
 from tests.media_files import image_bytes
 from tests.report import studies
@@ -89,7 +90,7 @@ def test_a_kept_sample_is_shown_from_its_curated_shard_and_a_dropped_one_from_it
     galleries = study.database().read(lambda s: read_examples(s, s.get_one(Selection, built.selection), Limits()))
     kept, dropped = galleries[1].kept[0], galleries[1].dropped[0]
     assert kept.places[0].path.startswith("curated/") and dropped.places[0].path.startswith("landing/")
-    pictures = Pictures(study.root, MEDIA, 60)
+    pictures = Pictures(ShardStore(study.root), MEDIA, 60)
     pictures.make([kept.places, dropped.places])
     for shown, seed in ((kept, 1), (dropped, 10)):
         seen = picture(pictures.uri(shown.places))
@@ -104,7 +105,7 @@ def test_a_clip_is_shown_by_three_different_frames_of_its_window(study: Study) -
     clip = next(shown for shown in galleries[0].kept if shown.kind == "clip")
     landed = clip.places[1]
     assert landed.medium == "video" and landed.end > landed.start
-    pictures = Pictures(study.root, MEDIA, 60)
+    pictures = Pictures(ShardStore(study.root), MEDIA, 60)
     pictures.make([clip.places, [landed]])
     for place in (clip.places[0], landed):
         strip = picture(pictures.uri([place])).astype(int)
@@ -119,7 +120,7 @@ def test_where_no_bytes_can_be_read_there_is_no_picture_and_no_error(study: Stud
     junk = Place("junk.bin", 0, 2600, "image")
     film = replace(junk, medium="video")
     short = Place("junk.bin", 2000, 10_000, "image")
-    pictures = Pictures(study.root, MEDIA, 60)
+    pictures = Pictures(ShardStore(study.root), MEDIA, 60)
     pictures.make([[gone], [junk], [film], [short], []])
     assert [pictures.uri([place]) for place in (gone, junk, film, short)] == [None] * 4
 
@@ -127,7 +128,7 @@ def test_where_no_bytes_can_be_read_there_is_no_picture_and_no_error(study: Stud
 def test_the_second_place_stands_in_where_the_first_was_freed(study: Study) -> None:
     (study.root / "there.jpg").write_bytes(image_bytes(seed=3))
     places = [Place("curated/gone.tar", 512, 100, "image"), Place("there.jpg", 0, -1, "image")]
-    pictures = Pictures(study.root, MEDIA, 60)
+    pictures = Pictures(ShardStore(study.root), MEDIA, 60)
     told = []
     pictures.make([places], lambda done, count: told.append((done, count)))
     assert picture(pictures.uri(places)).shape == (60, 80, 3)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from omnisrc.study import Study
 from tests.filter.stages import tiny_teacher
 from tests.local_web import LocalWeb
 from tests.object_store import Bucket, Fault
+from tests.services import until
 from tests.stored_study import (
     CLASSES,
     SMALL,
@@ -41,6 +45,8 @@ from tests.stored_study import (
     selected,
     serve,
 )  # fmt: skip
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +130,17 @@ def test_a_move_that_is_stopped_anywhere_goes_on(
     assert take_inventory(study, deep=True).damage == [], "every row names a whole file"
     moved = move_shards(study, destination)
     assert moved.damaged == [] and places(study) == {destination != HERE}
+    assert accounted(study, bucket) == {"stored": 7}
+
+
+def test_a_move_that_is_killed_goes_on(study: Study, bucket: Bucket) -> None:
+    command = [sys.executable, "-m", "omnisrc", "shards", "move", bucket.url, *line(study, *bucket.reading())]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as moving_there:
+        until(lambda: bucket.count("PUT", "tar") >= 2)
+        moving_there.kill()
+    assert moving_there.returncode == -signal.SIGKILL
+    assert take_inventory(study, deep=True).damage == [] and False in places(study)
+    assert move_shards(study, bucket.url).damaged == [] and places(study) == {True}
     assert accounted(study, bucket) == {"stored": 7}
 
 
