@@ -69,7 +69,7 @@ def run(number: int = NUMBER) -> dict[str, object]:
             names.write_text("".join(f"class {n}\n" for n in range(CLASSES)))
             classes = load_class_list(str(names))
             found = {"enqueue, s": _timed(partial(fill, study.database(), classes, number))}
-            found |= every_second(study.database()) | status(study) | claims(study)
+            found |= every_second(study) | status(study) | claims(study)
             figures |= {f"{name}: {key}": value for key, value in found.items()}
             study.database().dispose()
     return figures
@@ -125,10 +125,11 @@ def _record(session: Any, query_id: int, offered: list[Candidate]) -> None:
     session.get_one(Query, query_id).exhausted = True
 
 
-def every_second(database: Database) -> dict[str, float]:
+def every_second(study: Study) -> dict[str, float]:
     """What a crawl that runs asks again and again."""
+    database = study.database()
     list_id = database.read(lambda s: s.scalar(select(ActionClass.class_list_id).limit(1)))
-    top_up = TopUp(_scope(list_id), overrides=(), drains=1, longest_wait_s=60.0)
+    top_up = TopUp(_scope(list_id), study)
     database.write(top_up.start)
     return {
         "hosts with work, counted (once a drain), ms": _ms(lambda: database.read(frontier.waiting_hosts)),
