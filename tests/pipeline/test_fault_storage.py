@@ -16,7 +16,7 @@ from tests.local_web import LocalWeb
 from tests.pipeline import accounts, killing
 from tests.pipeline.listed_web import ListedWeb
 
-ITEMS = 250
+ITEMS = 150
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def told_in_one_sentence(printed: str) -> None:
     assert said[0].endswith("run the same command again.") and "Traceback" not in printed, printed
 
 
-@pytest.mark.parametrize("database", ["on the full disk", "elsewhere"])
+@pytest.mark.parametrize("database", ["on the full disk", pytest.param("elsewhere", marks=pytest.mark.slow)])
 def test_a_full_disk_ends_the_crawl_and_the_same_command_goes_on_when_there_is_room(
     small_disk: Path, tmp_path: Path, database: str
 ) -> None:
@@ -72,7 +72,7 @@ def test_a_full_disk_ends_the_crawl_and_the_same_command_goes_on_when_there_is_r
     with LocalWeb() as web:
         listed = ListedWeb(tmp_path / "lists", web)
         listed.pictures(ITEMS)
-        command = listed.command("crawl.host_rate=80", "crawl.drain_s=1", *url)
+        command = listed.command("crawl.host_rate=50", "crawl.drain_s=1", *url)
         process = killing.start(workspace, *command)
         try:
             in_the_middle(web, process)
@@ -103,7 +103,7 @@ def crawl_and_filter_with_the_database_locked(tmp_path: Path, seconds: float) ->
         listed = ListedWeb(tmp_path / "lists", web)
         listed.pictures(ITEMS)
         listed.mishaps()
-        process = killing.start(workspace, *listed.command("crawl.host_rate=80", "engine.io_workers=2"))
+        process = killing.start(workspace, *listed.command("crawl.host_rate=50"))
         try:
             in_the_middle(web, process)
             with locked(workspace / "catalog.db", seconds):

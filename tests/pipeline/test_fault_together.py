@@ -102,7 +102,7 @@ def test_a_death_between_a_shards_name_and_its_rows_loses_nothing(tmp_path: Path
     workspace = tmp_path / "study"
     with LocalWeb() as web:
         listed = ListedWeb(tmp_path / "lists", web)
-        listed.pictures(200)
+        listed.pictures(120)
         listed.mishaps()
         command = listed.command("crawl.drain_s=1", "crawl.host_rate=60", "engine.io_workers=2")
         with running(workspace, command) as (crawl,):
