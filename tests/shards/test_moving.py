@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from db.ledger import claim, enqueue
+from db.ledger import claim, enqueue, finish
 from db.models import Asset, PredictionSet, Shard
 from omnisrc.cli.main import run
 from omnisrc.data.freeze import build_manifest
@@ -29,7 +29,9 @@ from omnisrc.shards.store import ShardStore, is_remote
 from omnisrc.shards.turns import training_on_shards, using_shards
 from omnisrc.study import Study
 from tests.filter.stages import tiny_teacher
+from tests.filter.web import Item, land
 from tests.local_web import LocalWeb
+from tests.media_files import image_bytes
 from tests.object_store import Bucket, Fault
 from tests.services import until
 from tests.stored_study import (
@@ -177,6 +179,23 @@ def test_nothing_moves_or_is_freed_while_somebody_reads(study: Study, bucket: Bu
     with pytest.raises(UserError, match=r"Jobs that read shards are at work \(predict\)"):
         move_shards(study, bucket.url)
     assert places(study) == {False} and len(rows_of(study, "landing")) == 2
+
+
+def test_they_move_on_postgresql_too(postgresql_url: str, bucket: Bucket, tmp_path: Path) -> None:
+    study = open_study(tmp_path / "study", [f"database.url={postgresql_url}", *bucket.settings()])
+    land(study, [Item("a", {"golf": 0}, image_bytes())])
+    assert move_shards(study, bucket.url).files == 1 and places(study) == {True}
+    study.database().write(lambda session: enqueue(session, "predict", "x"))
+    lease = claim(study.database(), ["predict"], this_process(), 600.0)
+    with pytest.raises(UserError, match="Jobs that read shards are at work"):
+        move_shards(study, HERE)
+    with pytest.raises(UserError, match="waiting or at work"):
+        free_landing(study)
+    assert lease is not None
+    study.database().write(lambda session: finish(session, lease))
+    assert move_shards(study, HERE).files == 1 and bucket.shards() == set() and free_landing(study) == []
+    assert take_inventory(study, deep=True).damage == []
+    study.database().dispose()
 
 
 @pytest.mark.parametrize("remote", [False, True])
