@@ -265,6 +265,26 @@ def test_an_object_that_is_gone_is_counted_as_a_missing_file_is(
     assert line == f"{gone}: the file of a shard is missing"
 
 
+def test_embeddings_are_compared_from_a_store_as_from_a_disk(
+    study: Study, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(study.root, tmp_path / "disk")
+    sets = [each for each in study.overrides if not each.startswith("storage.shards")]
+    disk = Study.open(tmp_path / "disk", [*sets, "filter.trunk=tiny"])
+    move_shards(study, bucket.url)
+    shutil.rmtree(study.root / "cache")
+    store = Study.open(study.root, [*study.overrides, "filter.trunk=tiny"])
+    for each in (disk, store):
+        outcome = filter_it(each, monkeypatch, name="trunk")
+        assert outcome.selection.counts["inputs"] and outcome.lost == {}
+        each.database().dispose()
+    assert selected(disk) == selected(store)
+    assert any("/cache/embedding-" in f"/{key}" for key in bucket.objects())
+    assert accounted(store, bucket) == {"stored": 7}
+    move_shards(store, HERE)
+    assert not filter_it(store, monkeypatch, name="trunk").made, "the same data is the same wherever it lies"
+
+
 def test_a_takedown_leaves_no_byte_in_the_store(
     study: Study, bucket: Bucket, capsys: pytest.CaptureFixture[str]
 ) -> None:
