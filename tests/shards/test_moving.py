@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from db.ledger import claim, enqueue
+from db.ledger import claim, enqueue, finish
 from db.models import Asset, PredictionSet, Shard
 from omnisrc.cli.main import run
 from omnisrc.data.freeze import build_manifest
@@ -29,7 +29,9 @@ from omnisrc.shards.store import ShardStore, is_remote
 from omnisrc.shards.turns import training_on_shards, using_shards
 from omnisrc.study import Study
 from tests.filter.stages import tiny_teacher
+from tests.filter.web import Item, land
 from tests.local_web import LocalWeb
+from tests.media_files import image_bytes
 from tests.object_store import Bucket, Fault
 from tests.services import until
 from tests.stored_study import (
@@ -179,6 +181,23 @@ def test_nothing_moves_or_is_freed_while_somebody_reads(study: Study, bucket: Bu
     assert places(study) == {False} and len(rows_of(study, "landing")) == 2
 
 
+def test_they_move_on_postgresql_too(postgresql_url: str, bucket: Bucket, tmp_path: Path) -> None:
+    study = open_study(tmp_path / "study", [f"database.url={postgresql_url}", *bucket.settings()])
+    land(study, [Item("a", {"golf": 0}, image_bytes())])
+    assert move_shards(study, bucket.url).files == 1 and places(study) == {True}
+    study.database().write(lambda session: enqueue(session, "predict", "x"))
+    lease = claim(study.database(), ["predict"], this_process(), 600.0)
+    with pytest.raises(UserError, match="Jobs that read shards are at work"):
+        move_shards(study, HERE)
+    with pytest.raises(UserError, match="waiting or at work"):
+        free_landing(study)
+    assert lease is not None
+    study.database().write(lambda session: finish(session, lease))
+    assert move_shards(study, HERE).files == 1 and bucket.shards() == set() and free_landing(study) == []
+    assert take_inventory(study, deep=True).damage == []
+    study.database().dispose()
+
+
 @pytest.mark.parametrize("remote", [False, True])
 def test_what_no_selection_needs_is_freed_and_the_rest_stays(
     study: Study, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, remote: bool
@@ -244,6 +263,26 @@ def test_an_object_that_is_gone_is_counted_as_a_missing_file_is(
     assert outcome.lost == {gone: 6} and outcome.members["clip"]["kept"] > 0
     [line] = take_inventory(study).damage
     assert line == f"{gone}: the file of a shard is missing"
+
+
+def test_embeddings_are_compared_from_a_store_as_from_a_disk(
+    study: Study, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(study.root, tmp_path / "disk")
+    sets = [each for each in study.overrides if not each.startswith("storage.shards")]
+    disk = Study.open(tmp_path / "disk", [*sets, "filter.trunk=tiny"])
+    move_shards(study, bucket.url)
+    shutil.rmtree(study.root / "cache")
+    store = Study.open(study.root, [*study.overrides, "filter.trunk=tiny"])
+    for each in (disk, store):
+        outcome = filter_it(each, monkeypatch, name="trunk")
+        assert outcome.selection.counts["inputs"] and outcome.lost == {}
+        each.database().dispose()
+    assert selected(disk) == selected(store)
+    assert any("/cache/embedding-" in f"/{key}" for key in bucket.objects())
+    assert accounted(store, bucket) == {"stored": 7}
+    move_shards(store, HERE)
+    assert not filter_it(store, monkeypatch, name="trunk").made, "the same data is the same wherever it lies"
 
 
 def test_a_takedown_leaves_no_byte_in_the_store(
