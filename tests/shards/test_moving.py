@@ -146,7 +146,7 @@ def test_a_move_that_is_killed_goes_on(study: Study, bucket: Bucket) -> None:
     assert accounted(study, bucket) == {"stored": 7}
 
 
-@pytest.mark.parametrize("what", ["503", "cut-request", "lost"])
+@pytest.mark.parametrize("what", ["503", "lost"])
 def test_a_move_through_a_store_that_fails(study: Study, bucket: Bucket, what: str) -> None:
     bucket.faults = [Fault("PUT", what, 3, "landing"), Fault("GET", "503", 3, "landing"), Fault("DELETE", "500", 2)]
     move_shards(study, bucket.url)

@@ -20,7 +20,7 @@ from tests.local_web import LocalWeb
 from tests.pipeline import killing
 from tests.workers import cluster
 
-IMAGES = 100
+IMAGES = 60
 RATE = 20.0
 
 
@@ -188,7 +188,8 @@ def test_workers_of_a_cluster_obey_pause_resume_and_rate(
     redis: tuple[services.Service, str], database: tuple[services.Service, str], web: LocalWeb, tmp_path: Path
 ) -> None:
     url, workspace = cluster.new_database(database[1], "controls"), tmp_path / "study"
-    command = cluster.make_study(workspace, web, IMAGES, url, host_rate=1.0, drain_s=60.0)
+    images = 120
+    command = cluster.make_study(workspace, web, images, url, host_rate=2.0, drain_s=60.0)
     log = workspace / "crawl.log"
     with cluster.process(command, log, {"OMNISRC_BROKER_URL": redis[1]}) as crawl:
         half_way(web, 3)
@@ -196,8 +197,8 @@ def test_workers_of_a_cluster_obey_pause_resume_and_rate(
         quiet(web)
         omnisrc("crawl", "rate", web.site, "--rate", "0", workspace=workspace)
         omnisrc("crawl", "resume", workspace=workspace)
-        assert crawl.wait(0.8 * IMAGES) == 0, log.read_text()[-4000:]  # at the old rate it takes longer
-    balanced(workspace)
+        assert crawl.wait(0.4 * images) == 0, log.read_text()[-4000:]  # at the old rate it takes longer
+    balanced(workspace, images)
 
 
 def quiet(web: LocalWeb) -> None:
@@ -206,6 +207,6 @@ def quiet(web: LocalWeb) -> None:
 
     def still() -> bool:
         seen.append(len(web.asked))
-        return len(seen) > 120 and seen[-120] == seen[-1]
+        return len(seen) > 60 and seen[-60] == seen[-1]
 
     services.until(still, 30)
