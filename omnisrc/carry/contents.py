@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import io
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -13,7 +14,8 @@ from sqlalchemy.orm import Session
 from db.models import PredictionSet, Shard
 from db.session import Database
 from omnisrc.errors import UserError, WorldError
-from omnisrc.shards.attribution import files_of_shard
+from omnisrc.shards.objects import BLOCK, MissingObject
+from omnisrc.shards.store import ShardStore, is_remote, name_of, sidecars, store_of
 from omnisrc.study import Study
 
 FOLDERS = ("models", "runs", "reports")
@@ -23,8 +25,9 @@ MAY_STAY = ("landing", *FOLDERS)
 
 @dataclass(frozen=True)
 class CarriedFile:
-    """One file: its name in the workspace, its size in bytes."""
+    """One file: its place (as a row has it), the name that it has in a workspace, its size in bytes."""
 
+    place: str
     name: str
     bytes: int
 
@@ -38,36 +41,69 @@ def parse_without(text: str | None) -> frozenset[str]:
 
 
 def carried_files(study: Study, catalogue: Database, without: Collection[str]) -> list[CarriedFile]:
-    """The files that the rows of `catalogue` name, and what lies in the folders. Raises WorldError: one is missing."""
+    """The files that the rows of `catalogue` name, here and in object stores, and what lies in the folders.
+
+    Raises:
+        WorldError: one is missing.
+        UserError, ItemError: an object store that holds some cannot be asked.
+    """
+    store = store_of(study)
     needed, beside = catalogue.read(_named)
-    names = {name for name in needed if _size(study, name) is None}
-    if names:
+    sizes = _sizes(store, {*needed, *beside})
+    if missing := set(needed) - sizes.keys():
         raise WorldError(
-            f"{len(names):,} files of the study are missing, such as {min(names)}; see `omnisrc doctor`, and export "
-            "when they are back."
+            f"{len(missing):,} files of the study are missing, such as {min(missing)}; see `omnisrc doctor`, and "
+            "export when they are back."
         )
-    there = [name for name in beside if _size(study, name) is not None]
     folders = [name for folder in FOLDERS if folder not in without for name in _files(study.root, folder)]
-    every = sorted({*needed, *there, *folders})
-    return [CarriedFile(name, _size(study, name) or 0) for name in every]
+    sizes |= _sizes(store, folders)
+    return [CarriedFile(place, name_of(place), sizes[place]) for place in sorted(sizes)]
 
 
-def open_file(study: Study, name: str) -> IO[bytes]:
-    """A file of the study by the name that its row has."""
-    return (study.root / name).open("rb")
+def open_file(study: Study, place: str, size: int) -> IO[bytes]:
+    """A file of the study by the place that its row has. Raises FileNotFoundError: it is gone."""
+    if is_remote(place):
+        return io.BufferedReader(_Object(store_of(study), place, size), max(1, min(BLOCK, size)))
+    return (study.root / place).open("rb")
 
 
-def _size(study: Study, name: str) -> int | None:
-    """In bytes; None where it is not there."""
-    path = study.root / name
-    return path.stat().st_size if path.is_file() else None
+class _Object(io.RawIOBase):
+    """An object from its beginning to its end, without a copy of the whole on this disk."""
+
+    def __init__(self, store: ShardStore, place: str, size: int) -> None:
+        self._store, self._place, self._left, self._at = store, place, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        length = min(len(buffer), self._left)
+        try:
+            buffer[:length] = self._store.read(self._place, self._at, length) if length else b""
+        except MissingObject as error:
+            raise FileNotFoundError(self._place) from error
+        self._at, self._left = self._at + length, self._left - length
+        return length
+
+
+def _sizes(store: ShardStore, places: Iterable[str]) -> dict[str, int]:
+    """Bytes of the files that are there; a store is asked for whole folders."""
+    found, folders = {}, set()
+    for place in places:
+        path = store.root / place
+        if is_remote(place):
+            folders.add(place.rpartition("/")[0])
+        elif path.is_file():
+            found[place] = path.stat().st_size
+    listed = {place: size for folder in folders for place, size in store.objects.list(folder).items()}
+    return found | {place: listed[place] for place in places if place in listed}
 
 
 def _named(session: Session) -> tuple[list[str], list[str]]:
-    """Files that must be there, and those that may be: attributions of shards."""
+    """Places of files that must be there, and of those that may be: attributions of shards."""
     needed, beside = list(session.scalars(select(PredictionSet.path))), []
-    for path in session.scalars(select(Shard.path).where(Shard.freed.is_(False))):
-        tar, index, *others = (file.as_posix() for file in files_of_shard(Path(path)))
+    for path, kind in session.execute(select(Shard.path, Shard.kind).where(Shard.freed.is_(False))):
+        tar, index, *others = sidecars(path, kind)
         needed += [tar, index]
         beside += others
     return needed, beside

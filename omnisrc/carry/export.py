@@ -20,9 +20,10 @@ from db.session import Database
 from omnisrc.carry.archive import CATALOGUE, FORMAT, HEADER, MANIFEST, compression, written
 from omnisrc.carry.contents import CarriedFile, carried_files, open_file
 from omnisrc.carry.settings import carried, keys_to_set
-from omnisrc.carry.snapshot import in_place, providers_asked, take_snapshot
+from omnisrc.carry.snapshot import bring_home, in_place, providers_asked, take_snapshot
 from omnisrc.config import load_yaml
 from omnisrc.errors import UserError, WorldError
+from omnisrc.shards.turns import using_shards
 from omnisrc.study import SETTINGS_FILE, Study
 
 Progress = Callable[[int, int], None]
@@ -44,11 +45,12 @@ class Told:
 def export_workspace(
     study: Study, path: Path, without: Collection[str] = (), progress: Progress = lambda done, total: None
 ) -> Told:
-    """Writes settings, catalogue, shards, predictions, models, runs and reports to `path`, all or nothing.
+    """Writes settings, catalogue, shards, predictions, models, runs and reports to `path`, all or nothing. Shards of an
+    object store are read there, and lie in the workspace where the study arrives.
 
     Raises:
-        UserError: the name or place of the file does not do.
-        WorldError: a file of the study is missing; the disk is full.
+        UserError: the name or place of the file does not do; shards are being moved or freed.
+        WorldError, ItemError: a file of the study is missing; the disk is full; an object store does not answer.
     """
     compression(path)
     if not path.parent.is_dir():
@@ -57,7 +59,7 @@ def export_workspace(
         raise UserError(f"{path} is a folder; name a file.")
     snapshot = path.with_name(f".{path.name}.catalogue")
     try:
-        with written(path) as file:
+        with using_shards(study), written(path) as file:
             _remove(snapshot)
             take_snapshot(study, snapshot, without)
             return _write(study, file, path, snapshot, without, progress)
@@ -80,6 +82,7 @@ def _write(
         settings = carried(load_yaml(own) if own.exists() else {}, study.root)
         keys = catalogue.read(providers_asked)
         places = catalogue.read(in_place)
+        bring_home(catalogue)
     finally:
         catalogue.dispose()
     text = yaml.safe_dump(settings.settings, sort_keys=False, allow_unicode=True).encode() if settings.settings else b""
@@ -113,13 +116,12 @@ class _Packer:
 
     def add_file(self, study: Study, one: CarriedFile) -> None:
         try:
-            content = open_file(study, one.name)
+            with open_file(study, one.place, one.bytes) as content:
+                self.add(one.name, one.bytes, content)
         except FileNotFoundError as error:
             raise WorldError(
-                f"{one.name} went away while the study was exported; stop what works on it and run it again."
+                f"{one.place} went away while the study was exported; stop what works on it and run it again."
             ) from error
-        with content:
-            self.add(one.name, one.bytes, content)
 
     def add(self, name: str, size: int, content: IO[bytes]) -> None:
         reader = _Hashed(content, self._tell)

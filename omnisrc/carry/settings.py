@@ -12,7 +12,9 @@ from omnisrc.crawl.providers.about import about_of
 from omnisrc.crawl.providers.keys import key_variable
 from omnisrc.crawl.providers.registry import PROVIDERS, provider_class
 
-SECRET = re.compile(r"(^|\.)(key_file|credentials)$|^database\.|^engine\.broker$")
+SECRET = re.compile(
+    r"(^|\.)(key_file|credentials)$|^database\.|^engine\.broker$|^storage\.(shards|endpoint_url|region)$"
+)
 """Settings that name a key or a login, or a server of the old place."""
 
 LOGIN = re.compile(r"://[^/@\s]*:[^/@\s]*@")
@@ -43,7 +45,7 @@ def is_secret(override: str) -> bool:
     """Whether a `--set` holds what must not travel."""
     key, _, value = override.partition("=")
     return bool(SECRET.search(key.strip()) or LOGIN.search(value)) or any(
-        word in value for word in ("key_file", "credentials")
+        word in value for word in ("key_file", "credentials", "s3://")
     )
 
 

@@ -6,14 +6,15 @@ import sqlite3
 from collections.abc import Collection
 from pathlib import Path
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from db import copy
-from db.models import Asset, HostSlot, Job, Query, Shard, TargetItem
+from db.models import Asset, HostSlot, Job, Place, PredictionSet, Query, Shard, TargetItem
 from db.session import Database
 from omnisrc import resources
 from omnisrc.carry.settings import is_secret
+from omnisrc.shards.store import is_remote, name_of
 from omnisrc.study import Study
 
 CHUNK = 1000
@@ -40,6 +41,22 @@ def take_snapshot(study: Study, path: Path, without: Collection[str]) -> None:
         _compact(taken)
     finally:
         taken.dispose()
+
+
+def bring_home(taken: Database) -> None:
+    """Rows name files in the workspace where they named objects, and no folder of an object store is the study's."""
+
+    def rename(session: Session) -> bool:
+        known = bool(session.execute(delete(Place)).rowcount)  # type: ignore[attr-defined]
+        for table in (Shard, PredictionSet):
+            for row_id, place in session.execute(select(table.id, table.path)).all():
+                if is_remote(place):
+                    session.execute(update(table).where(table.id == row_id).values(path=name_of(place)))
+                    known = True
+        return known
+
+    if taken.write(rename):
+        _compact(taken)
 
 
 def providers_asked(session: Session) -> list[str]:

@@ -27,7 +27,9 @@ def show_notes(console: Console, said: Mapping[str, Any]) -> None:
     if said.get("without"):
         notes.append(f"Left behind: {', '.join(map(str, said['without']))}.")
     if said.get("set_again"):
-        notes.append(f"Keys and logins do not travel; set again, where you need them: {', '.join(said['set_again'])}.")
+        notes.append(
+            f"Keys, logins and servers do not travel; set again, where you need them: {', '.join(said['set_again'])}."
+        )
     notes += [f"This setting names a path outside the workspace: {place}." for place in said.get("elsewhere") or []]
     notes += [
         f"{count:,} target items are used in place from {folder}; have that folder there too, or add the target again "

@@ -159,7 +159,7 @@ def workspace(
 ) -> None:
     """The whole study in one file, for `omnisrc import workspace` on another machine.
 
-    Keys and logins never go with it.
+    Shards of an object store go with it; keys and logins never do.
     """  # fmt: skip
     from omnisrc.carry.export import export_workspace  # loads all providers, which rows do not need
 

@@ -38,7 +38,8 @@ def changing_shards(study: Study) -> Iterator[None]:
         UserError: another one is at work, or one that relies on them.
     """
     said = (
-        "Another command is at work on the study's shards (filter, gc, shards move, takedown or doctor); wait for it."
+        "Another command is at work on the study's shards (filter, gc, shards move, takedown, export or doctor);"
+        " wait for it."
     )
     with _lock(study, "shards", fcntl.LOCK_EX, said):
         yield
