@@ -46,7 +46,7 @@ AWAY = (  # what libpq says, without a code, where no connection could be made o
 
 
 class DatabaseError(Exception):
-    """The database cannot be used, as one sentence."""
+    """The setting that names the database names none that can be used, as one sentence."""
 
 
 class epoch(FunctionElement[float]):  # named as a SQL function
@@ -86,7 +86,9 @@ def connect_url(url: str) -> Engine:
             return engine
         return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10})
     except ArgumentError as error:
-        raise DatabaseError(f"{url!r} is not a database URL; write sqlite:///file.db.") from error
+        raise DatabaseError(
+            "What names the database is not a database URL; write sqlite:///FILE or postgresql://USER@HOST/NAME."
+        ) from error
     except ModuleNotFoundError as error:
         raise DatabaseError(f"The driver {error.name} is missing; pip install 'omnisrc[cluster]'.") from error
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NewType, TypeVar
 
@@ -16,6 +18,9 @@ import yaml
 from omnisrc.errors import UserError
 
 T = TypeVar("T")
+
+SHOWN = 20
+"""Words that a sentence lists at most."""
 
 Size = NewType("Size", int)
 """A number of bytes; in the settings also as text, such as 20GB (10^9) or 512MiB (2^20)."""
@@ -89,7 +94,8 @@ def near(word: str, words: Sequence[str]) -> str:
     close = difflib.get_close_matches(word, words, n=3, cutoff=0.5)
     if close:
         return " Did you mean " + " or ".join(close) + "?"
-    return " There are: " + ", ".join(sorted(words)[:20]) + "." if words else ""
+    some = " There are: " if len(words) <= SHOWN else " There are, among others: "
+    return some + ", ".join(sorted(words)[:SHOWN]) + "." if words else ""
 
 
 def build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
@@ -176,13 +182,11 @@ def _convert_plain(value: Any, kind: Any, place: str) -> Any:
         return value
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
         return value
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if kind is float and isinstance(value, str):
-        try:
-            return float(value)  # YAML reads 1e-4 as text
-        except ValueError:
-            raise _wrong(value, "a number", place) from None
+    if kind is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+        with suppress(ValueError):
+            number = float(value)  # YAML reads 1e-4 as text
+            if not math.isnan(number):
+                return number
     if kind is str and isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)
     if kind is Path and isinstance(value, str):

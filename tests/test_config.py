@@ -49,6 +49,8 @@ def test_values_take_the_types_of_their_fields() -> None:
         ({"inner": 3}, r"inner is 3; it must be a mapping"),
         ({"crop": [1, 2, 3]}, r"must be a list of 2"),
         ({"limit": "x"}, r"limit is 'x'"),
+        ({"inner": {"rate": float("nan")}}, r"rate is nan; it must be a number"),
+        ({"inner": {"rate": "nan"}}, r"rate is 'nan'; it must be a number"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(values: dict[str, object], says: str) -> None:

@@ -179,6 +179,8 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
+    if output.is_dir() or not output.parent.is_dir():
+        raise UserError(f"A file cannot be written to {output}; name a file in a folder that is there.")
     part = output.with_name(f"{output.name}.{os.getpid()}.part")
     try:
         with part.open("w", encoding="utf-8") as file:

@@ -28,7 +28,7 @@ def workspace(
         typer.Option(
             "--into",
             metavar="FOLDER",
-            help="The new workspace.  [default: $OMNISRC_HOME or ./omnisrc-data]",
+            help="The new workspace.  \\[default: $OMNISRC_HOME or ./omnisrc-data]",
             show_default=False,
         ),
     ] = None,

@@ -99,11 +99,11 @@ def run(arguments: list[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             return 2  # the help was shown
         return _end(arguments, _sentence(error), 2)
-    except (UserError, SchemaError) as error:
+    except (UserError, SchemaError, DatabaseError) as error:
         return _end(arguments, str(error), 2)
     except Failed as error:
         return _end(arguments, str(error), 1, error.answer)
-    except (WorldError, DatabaseError, ItemError) as error:
+    except (WorldError, ItemError) as error:
         return _end(arguments, str(error), 1)
     except DBAPIError as error:
         return _end(arguments, f"The database failed: {_plainly(error)}; mend that and run the same command again.", 1)

@@ -23,7 +23,7 @@ Workspace = Annotated[
     typer.Option(
         "--workspace",
         metavar="DIR",
-        help="The study's folder.  [default: $OMNISRC_HOME or ./omnisrc-data]",
+        help="The study's folder.  \\[default: $OMNISRC_HOME or ./omnisrc-data]",
         show_default=False,
     ),
 ]

@@ -137,6 +137,8 @@ def find(
         kind = media or provider.kinds[0]
         if kind not in provider.kinds:
             raise UserError(f"The provider `{name}` gives no {kind!r}.{near(kind, provider.kinds)}")
+        if not text.strip():
+            raise UserError("There is nothing to look for in an empty text; name an action, as `juggling balls`.")
         if limit < 1:
             raise UserError(f"--limit {limit} asks for nothing; give at least 1.")
 

@@ -70,6 +70,10 @@ def test_init_twice_changes_nothing(workspace: Path, capsys: pytest.CaptureFixtu
         (["crawl", "--classes", "kinetics40"], "kinetics400"),
         (["crawl", "--classes", "ucf101", "--provider", "common"], "Did you mean commons"),
         (["target", "add", "nowhere", "--format", "csv"], "nowhere"),
+        (["db", "check", "--set", "database.url=nonsense"], "not a database URL"),
+        (["db", "check", "--set", "database.url=mysql://a@b/c"], "not supported"),
+        (["providers", "find", "commons", " "], "empty text"),
+        (["crawl", "--classes", "ucf101", "--max-hours", "nan"], "must be a number"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(
@@ -82,6 +86,19 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
     assert "Traceback" not in err and out == ""
     assert main.run([*arguments, *place, "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["exit_code"] == 2
+
+
+def test_an_export_to_a_folder_that_is_not_there_is_refused(
+    workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for place in (tmp_path / "none" / "rows.jsonl", tmp_path):
+        assert main.run(["export", "assets", "--output", str(place), "--workspace", str(workspace)]) == 2
+        assert "in a folder that is there" in " ".join(capsys.readouterr().err.split())
+
+
+def test_help_tells_where_a_study_is_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["status", "--help"]) == 0
+    assert "OMNISRC_HOME" in capsys.readouterr().out
 
 
 def test_a_workspace_that_is_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
