@@ -111,3 +111,26 @@ def test_a_broken_settings_file_is_a_sentence_with_its_line(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", SECTIONS)
 def test_every_section_has_defaults_that_validate(name: str) -> None:
     assert config.build(section_class(name), {}, name) == section_class(name)()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "engine.io_workers=0",
+        "engine.gpu_workers=0",
+        "engine.attempts=0",
+        "engine.cpu_workers=-1",
+        "engine.lease_s=0",
+        "engine.deadline_s=-1",
+        "media.crf=60",
+        "media.jpeg_quality=0",
+        "media.keyint=0",
+        "media.image_short_side=0",
+        "media.guard_timeout_s=0",
+        "media.guard_processes=-1",
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused_by_their_name(study: Study, text: str) -> None:
+    section, _, name = text.partition("=")[0].partition(".")
+    with pytest.raises(UserError, match=f"The settings {section} do not fit: .*{name}"):
+        Study.open(study.root, (text,)).section(section_class(section))

@@ -21,6 +21,12 @@ class HostSettings:
     rate: float | None = None
     concurrency: int | None = None
 
+    def __post_init__(self) -> None:
+        if (self.rate or 0.0) < 0:
+            raise ValueError("rate is at least 0 (0: no pacing)")
+        if self.concurrency is not None and self.concurrency < 1:
+            raise ValueError("concurrency is at least 1; to stop asking a host, pause it: `omnisrc crawl pause HOST`")
+
 
 SLOW_HOSTS = {"youtube.com": HostSettings(rate=0.1, concurrency=1)}
 """Hosts that bar who asks faster; `crawl.hosts` goes before."""
@@ -75,6 +81,12 @@ class CrawlSettings:
             raise ValueError("host_rate is at least 0 (0: no pacing)")
         if min(self.breaker_failures, self.breaker_openings) < 0:
             raise ValueError("breaker_failures and breaker_openings are at least 0 (0: none)")
+        if min(self.connect_s, self.idle_s, self.image_deadline_s, self.video_deadline_s, self.drain_s) <= 0:
+            raise ValueError("connect_s, idle_s, image_deadline_s, video_deadline_s and drain_s are more than 0")
+        if min(self.max_image_bytes, self.max_video_bytes, self.drain_bytes) < 1:
+            raise ValueError("max_image_bytes, max_video_bytes and drain_bytes are at least 1")
+        if min(self.drains, self.min_speed, self.longest_wait_s) < 0:
+            raise ValueError("drains, min_speed and longest_wait_s are at least 0")
         if self.longest_crawl_delay_s < 0:
             raise ValueError("longest_crawl_delay_s is at least 0 (0: no Crawl-delay counts)")
         if not all(PRODUCT_TOKEN.fullmatch(agent) for agent in self.optout_agents):

@@ -23,3 +23,11 @@ class MediaSettings:
     guard_memory_mb: int = 1500
     # seconds that one item may take in them
     guard_timeout_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if min(self.image_short_side, self.clip_short_side, self.keyint) < 1:
+            raise ValueError("image_short_side, clip_short_side and keyint are at least 1")
+        if not (0 <= self.crf <= 51 and 1 <= self.jpeg_quality <= 95):
+            raise ValueError("crf is from 0 to 51, jpeg_quality from 1 to 95")
+        if self.guard_processes < 0 or self.guard_memory_mb < 1 or self.guard_timeout_s <= 0:
+            raise ValueError("guard_processes is at least 0, guard_memory_mb at least 1, guard_timeout_s more than 0")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.models import Job, PredictionSet, Shard
+from omnisrc.shards.fresh import Fresh, is_copy, left_copies, remove_copies
 from omnisrc.shards.places import own_places
 from omnisrc.shards.store import ShardStore, is_remote, sidecars, store_of
 from omnisrc.shards.turns import using_shards
@@ -58,6 +56,7 @@ def take_inventory(study: Study, *, deep: bool = False) -> Inventory:
     left = {place: size for place, size in files.items() if place not in known and not _in_work(place, tokens)}
     # A job that has ended since took its own away.
     found.litter = {place: left[place] for place in sorted(left) if is_remote(place) or (store.root / place).exists()}
+    found.litter |= left_copies(store.root)
     return found
 
 
@@ -82,9 +81,11 @@ def remove_litter(study: Study, inventory: Inventory) -> int:
     """
     if inventory.litter:
         with using_shards(study):
-            store, litter = store_of(study), inventory.litter
+            store = store_of(study)
+            remove_copies(store.root)
+            litter = {place for place in inventory.litter if not is_copy(place)}
             folders = [place for place in litter if not is_remote(place) and (store.root / place).is_dir()]
-            store.delete(set(litter) - set(folders))
+            store.delete(litter - set(folders))
             for place in sorted(folders, reverse=True):
                 with suppress(OSError):  # somebody has put something into it
                     (store.root / place).rmdir()
@@ -128,40 +129,3 @@ def _set_problems(store: ShardStore, files: dict[str, int], made: PredictionSet,
 
 def _size(store: ShardStore, files: dict[str, int], place: str) -> int | None:
     return files[place] if place in files else store.size(place)
-
-
-class Fresh:
-    """Files of one folder as they lie in their place just now, not as the cache has them; gives the first."""
-
-    def __init__(self, store: ShardStore, places: Sequence[str]) -> None:
-        self._store, self._places = store, places
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-
-    def __enter__(self) -> Path:
-        if not is_remote(self._places[0]):
-            return self._store.root / self._places[0]
-        above = self._store.root / "cache"
-        above.mkdir(parents=True, exist_ok=True)
-        self._folder = tempfile.TemporaryDirectory(dir=above, prefix="fresh-")
-        try:
-            got = [path for place in self._places if (path := self._get(place)) is not None]
-            return got[0]
-        except BaseException:
-            self._folder.cleanup()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
-
-    def _get(self, place: str) -> Path | None:
-        assert self._folder is not None
-        size, path = self._store.objects.size(place), Path(self._folder.name) / place.rpartition("/")[2]
-        if size is None:
-            return None
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            self._store.objects.download(place, handle, size)
-        finally:
-            os.close(handle)
-        return path

@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 
 from db.models import PredictionSet, Shard
 from omnisrc.errors import UserError, WorldError
-from omnisrc.shards.inventory import KINDS, Fresh, list_files
+from omnisrc.shards.fresh import Fresh, remove_copies
+from omnisrc.shards.inventory import KINDS, list_files
 from omnisrc.shards.objects import BLOCK
 from omnisrc.shards.places import own_places, take_place
 from omnisrc.shards.settings import check_url
@@ -179,7 +180,8 @@ def _rename(session: Session, thing: Thing, new: str) -> bool:
 
 
 def _remove_leftovers(study: Study, store: ShardStore) -> None:
-    """Removes what a killed move left: a shard's files at places that its row does not name."""
+    """Removes what a killed move left: copies, and a shard's files at places that its row does not name."""
+    remove_copies(study.root)
     things = study.database().read(lambda session: list_things(session, KINDS))
     right = {name_of(place): place for thing in things for place in thing.files(thing.path)}
     there = list_files(store, own_places(study))
