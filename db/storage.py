@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from db.models import Blob, PredictionSet, Sample, Selection, SelectionMember, Shard
+from db.models import Blob, Sample, Selection, SelectionMember, Shard
 
 
 def freeable(session: Session) -> list[Shard]:
@@ -40,8 +40,3 @@ def freeable(session: Session) -> list[Shard]:
 def mark_freed(session: Session, shard_ids: Sequence[int]) -> None:
     """Notes that the files of these shards were removed on purpose."""
     session.execute(update(Shard).where(Shard.id.in_(shard_ids)).values(freed=True))
-
-
-def prediction_files(session: Session) -> int:
-    """Number of prediction files; they stay when a landing shard is freed."""
-    return session.scalar(select(func.count()).select_from(PredictionSet)) or 0

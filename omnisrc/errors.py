@@ -76,10 +76,6 @@ class RetryRule:
     attempts: int = 1
     pause_s: float = 0.0
 
-    @property
-    def permanent(self) -> bool:
-        return self.attempts <= 1
-
 
 RETRY: dict[ErrorClass, RetryRule] = {
     ErrorClass.DNS: RetryRule(3, 5.0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -95,11 +95,6 @@ def load_candidates(
         judgements=_judgements(session, ids, teachers),
         hand=_hand_labels(session, labels_file) if labels_file else {},
     )
-
-
-def without_predictions(candidates: Candidates) -> Candidates:
-    """The same samples as if no teacher had seen them."""
-    return replace(candidates, judgements=_silence(len(candidates)))
 
 
 def _asked(session: Session, class_list_id: int, blobs: Rows, classes: int) -> tuple[Rows, NDArray[np.int64]]:

@@ -14,7 +14,6 @@ from db.models import Asset, Sample, SelectionMember
 from omnisrc.report.origins import origins
 
 NO_DERIVATIVES, UNKNOWN, RESERVED, NON_COMMERCIAL = "no derivatives", "unknown", "all rights reserved", "non-commercial"
-MARKED = (UNKNOWN, NO_DERIVATIVES, RESERVED, NON_COMMERCIAL)
 SHOWN = 40
 
 _SILENT = {"", "-", "?", "n/a", "na", "none", "null", "unknown", "unspecified", "undefined", "see page", "other"}

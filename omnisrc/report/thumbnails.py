@@ -20,7 +20,6 @@ from omnisrc.shards.store import ShardStore, is_remote
 QUALITY = 72
 STRIP = 3
 """Frames of a clip that are shown side by side."""
-EVENLY = SampleFrames(1, num_clips=STRIP, test_mode=True)
 GAP = 2
 ALL = (0.0, 1e9)
 """Seconds of a whole file."""

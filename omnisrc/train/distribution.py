@@ -72,8 +72,3 @@ def joined(device: str) -> Iterator[Place]:
         yield Place(dist.get_rank(), dist.get_world_size(), chosen)
     finally:
         dist.destroy_process_group()
-
-
-def is_first() -> bool:
-    """Whether this process is rank 0, before a group is joined."""
-    return os.environ.get("RANK", "0") == "0"
