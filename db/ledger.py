@@ -109,12 +109,13 @@ def claim(database: Database, stages: Sequence[str], owner: str, lease_s: float)
             {item: int(count) for item, count in job.strikes.items()}, tuple(job.overrides),
         )  # fmt: skip
 
-    if not database.read(lambda session: _any_waiting(session, stages)):
+    if not database.read(lambda session: any_waiting(session, stages)):
         return None  # polling takes no write lock
     return database.write(take)
 
 
-def _any_waiting(session: Session, stages: Sequence[str]) -> bool:
+def any_waiting(session: Session, stages: Sequence[str]) -> bool:
+    """Whether a job of `stages` could be taken now."""
     return (
         session.scalar(
             select(Job.id).where(Job.state == "waiting", Job.stage.in_(stages), Job.not_before <= epoch()).limit(1)

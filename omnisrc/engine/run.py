@@ -28,6 +28,8 @@ TopUp = Callable[[Session], bool]
 TICK_S = 0.2
 TOP_UP_S = 1.0
 REAP_S = 5.0
+NOBODY_S = 30.0
+"""Seconds after which it is said that no Celery worker takes anything."""
 STOP_S = 30.0
 MAX_RESTARTS = 200
 
@@ -114,6 +116,12 @@ def _failed_ids(study: Study, stages: Sequence[str]) -> set[int]:
 def _failed(session: Session, stages: Sequence[str], known: set[int]) -> list[FailedJob]:
     jobs = session.scalars(select(Job).where(Job.stage.in_(stages), Job.state == "failed").order_by(Job.id))
     return [FailedJob(j.stage, j.subject, j.error or "", j.error_detail or "") for j in jobs if j.id not in known]
+
+
+def _nobody_works(session: Session, stages: Sequence[str]) -> bool:
+    """Whether a job could be taken, and none is."""
+    held = select(Job.id).where(Job.stage.in_(stages), Job.state == "leased").limit(1)
+    return session.scalar(held) is None and ledger.any_waiting(session, stages)
 
 
 class _Crew:
@@ -216,9 +224,18 @@ class _Celery(_Crew):
         self.bell = Doorbell(study)
         self.bell.waiting()  # a broker that was never there is a mistake of the user's
         self.patience = Patience(lambda words: print(f"\n{words}", file=sys.stderr), WorldError)
+        self.looks = time.monotonic() + NOBODY_S
 
     def work(self, jobs: int) -> None:
         self.patience.attempt("The broker", lambda: self.bell.ring(self.stages, self.study.database()))
+        if jobs and time.monotonic() >= self.looks:
+            self.looks = float("inf")
+            if self.study.database().read(lambda session: _nobody_works(session, self.stages)):
+                print(
+                    f"\nNo worker has taken a job within {NOBODY_S:.0f} s; start some with `omnisrc worker`; "
+                    "`omnisrc status` shows who answers.",
+                    file=sys.stderr,
+                )
 
     def stop(self) -> None:
         self.bell.close()

@@ -13,7 +13,7 @@ import pytest
 
 from db import ledger, schema, session
 from omnisrc import resources
-from omnisrc.engine import celery_workers, doorbell
+from omnisrc.engine import celery_workers, doorbell, run
 from omnisrc.engine.broker import LENGTH, celery_settings, kind_of, shown
 from omnisrc.engine.broker_state import LIMIT_S, broker_state
 from omnisrc.engine.celery_workers import Post, posts
@@ -47,6 +47,20 @@ def test_doorbells_never_pile_up_where_nobody_answers(clustered: Study, monkeypa
         for bell in bells:
             bell.ring(["segment", "predict"], clustered.database())
     assert bells[0].waiting() == {"io": 0, "cpu": LENGTH, "gpu": 0}
+
+
+def test_it_is_said_once_that_nobody_works_and_not_where_somebody_does(
+    clustered: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "NOBODY_S", 0.0)
+    with run._Celery(clustered, ["segment"]) as crew:
+        crew.work(5)
+        crew.work(5)
+    assert capsys.readouterr().err.count("No worker has taken a job") == 1
+    assert ledger.claim(clustered.database(), ["segment"], "me", 60.0)
+    with run._Celery(clustered, ["segment"]) as crew:
+        crew.work(5)
+    assert capsys.readouterr().err == ""
 
 
 def test_jobs_that_may_not_run_yet_are_not_rung_for(clustered: Study) -> None:
