@@ -82,7 +82,7 @@ def files(root: Path) -> dict[str, bytes]:
     return {
         path.relative_to(root).as_posix(): path.read_bytes()
         for path in root.rglob("*")
-        if path.is_file() and not path.name.startswith(("catalog.db", "omnisrc.yaml"))
+        if path.is_file() and not path.name.startswith(("catalog.db", "omnisrc.yaml", "shards.lock"))
     }
 
 
