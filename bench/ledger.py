@@ -24,7 +24,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from db import frontier, ledger, schema
+from db import frontier, host_work, ledger, schema
 from db.models import ActionClass, Asset, Query, QueryPage
 from db.session import Database
 from omnisrc import resources
@@ -132,9 +132,9 @@ def every_second(study: Study) -> dict[str, float]:
     top_up = TopUp(_scope(list_id), study)
     database.write(top_up.start)
     return {
-        "hosts with work, counted (once a drain), ms": _ms(lambda: database.read(frontier.waiting_hosts)),
+        "hosts with work, ms": _ms(lambda: host_work.busiest(database)),
         "next wait, ms": _ms(lambda: database.read(frontier.next_wait)),
-        "a host with a slot, ms": _ms(lambda: database.read(frontier.has_room)),
+        "a host with a slot, ms": _ms(lambda: database.read(host_work.has_room)),
         "top-up, in a write transaction, ms": _ms(lambda: database.write(top_up)),
         "progress of `crawl`, ms": _ms(lambda: database.read(crawl_counts)),
     }

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from db import frontier
+from db import frontier, host_work
 from db.controls import Controls, read_controls
 from db.frontier import host_row
 from db.ledger import now
@@ -32,7 +32,6 @@ from omnisrc.web.hosts import Pace
 MOST_AT_ONCE = 256
 NOTICED_S = 2.0
 PAUSED_S = 30.0  # what led to a host that a person has paused is tried again then
-COUNT_SHARE = 0.05  # of a drain's time may go into counting what waits
 LOCAL = Limits(concurrency=16, rate=0.0)
 
 
@@ -80,20 +79,18 @@ class Claims:
         self._drains = max(1, drains)
         self._claimed = 0
         self._waiting: deque[frontier.WaitingHost] = deque()
-        self._count_at = 0.0
+        self._look_at = 0.0
         self._limits_of: dict[str, Limits] = {}
         self._probing: set[str] = set()
         self.fragile = False
 
     def hosts(self, room: int, skip: Iterable[str]) -> list[HostShare]:
         """Hosts with work and free slots, not among `skip`, until `room` slots are taken; with a first batch each."""
-        self._count_hosts(frozenset(skip))
+        self._look_for_hosts(frozenset(skip))
         shares: list[HostShare] = []
         while self._waiting and room > 0 and not self.fragile:
             take = partial(self._take_host, self._waiting.popleft(), room)
-            share = self._database.write(
-                take
-            )  # one host a transaction: others wait for its slots, or for all of SQLite
+            share = self._database.write(take)  # one host a transaction: others wait for its slots, or all of SQLite
             if share is not None:
                 self._claimed += len(share.assets)
                 self.fragile = any(asset.losses for asset in share.assets)
@@ -101,14 +98,13 @@ class Claims:
                 shares.append(share)
         return shares
 
-    def _count_hosts(self, but: frozenset[str]) -> None:
-        """Looks which hosts have work, the most first: now and then, since it counts all that waits. In between what
-        was found is worked off."""
-        if time.monotonic() >= self._count_at:
+    def _look_for_hosts(self, but: frozenset[str]) -> None:
+        """Looks which hosts have work, the most first. What was found is worked off before the next look."""
+        if time.monotonic() >= self._look_at:
             began = time.monotonic()
-            found = self._database.read(lambda session: frontier.waiting_hosts(session, read_controls(session)))
-            self._waiting = deque(found)
-            self._count_at = time.monotonic() + (time.monotonic() - began) / COUNT_SHARE
+            controls = self._database.read(read_controls)
+            self._waiting = deque(host_work.busiest(self._database, controls))
+            self._look_at = time.monotonic() + (time.monotonic() - began) / host_work.SHARE
         self._waiting = deque(host for host in self._waiting if host.name not in but)
 
     def _take_host(self, host: frontier.WaitingHost, room: int, session: Session) -> HostShare | None:
