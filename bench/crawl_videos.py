@@ -46,16 +46,16 @@ def run() -> dict[str, object]:
         size = sum(path.stat().st_size for path in videos) / len(videos)
         with nginx(videos[0].parent, folder) as port:
             urls = [f"http://127.0.0.1:{port}/{path.name}" for path in videos]
-            ours, memory = crawl(urls, port, folder / "study", 64)
+            ours = crawl(urls, port, folder / "study", 64)
             rivals = {threads: video2dataset(urls, folder, threads) for threads in THREADS}
     best = max(rivals, key=lambda threads: rivals[threads])
     return {
         "videos": NUMBER,
         "mean size, KB": size / 1000,
-        "omnisrc crawl, files/s": f"{ours:.0f}",
+        "omnisrc crawl, files/s": f"{ours.rate:.0f}",
         "video2dataset, files/s by threads": ", ".join(f"{threads}: {rate:.0f}" for threads, rate in rivals.items()),
-        "ratio to video2dataset's best": ours / rivals[best],
-        "resident memory of the whole crawl, MB (peak)": max(memory),
+        "ratio to video2dataset's best": ours.rate / rivals[best],
+        "resident memory of the whole crawl, MB (peak)": max(ours.memory),
     }
 
 

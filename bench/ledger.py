@@ -24,7 +24,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from db import frontier, ledger, schema
+from db import frontier, host_work, ledger, schema
 from db.models import ActionClass, Asset, Query, QueryPage
 from db.session import Database
 from omnisrc import resources
@@ -53,8 +53,11 @@ from tests import services
 ROOT = Path(__file__).resolve().parents[1]
 NUMBER, HOSTS, CLASSES = 1_000_000, 2000, 400
 LARGEST = 0.3  # of all assets, at one host
-CLAIMERS, CLAIM_S = 8, 40.0
-DRAIN_S, PAUSE_S = 8.0, 1 / 16  # of one job; between two batches: 64 hosts at 4 a second take 16 batches a second
+CLAIMERS, CLAIM_S = 8, 60.0
+DRAIN_S, PAUSE_S = (
+    CrawlSettings().drain_s,
+    1 / 16,
+)  # of one job; between two batches: 64 hosts at 4 a second take 16 batches a second
 ROOM = 128
 
 
@@ -132,9 +135,9 @@ def every_second(study: Study) -> dict[str, float]:
     top_up = TopUp(_scope(list_id), study)
     database.write(top_up.start)
     return {
-        "hosts with work, counted (once a drain), ms": _ms(lambda: database.read(frontier.waiting_hosts)),
+        "hosts with work, ms": _ms(lambda: host_work.busiest(database)),
         "next wait, ms": _ms(lambda: database.read(frontier.next_wait)),
-        "a host with a slot, ms": _ms(lambda: database.read(frontier.has_room)),
+        "a host with a slot, ms": _ms(lambda: database.read(host_work.has_room)),
         "top-up, in a write transaction, ms": _ms(lambda: database.write(top_up)),
         "progress of `crawl`, ms": _ms(lambda: database.read(crawl_counts)),
     }
@@ -221,6 +224,7 @@ def claim(root: str, url: str) -> None:
         landing.close()
         return assets
 
+    ledger.claim(database, ["none"], this_process(), 60.0)  # a worker that polls has its connection and its statements
     end = time.monotonic() + CLAIM_S
     time.sleep(random.random() * DRAIN_S)  # drains do not begin in step
     with GuardPool(1) as pool:

@@ -38,27 +38,6 @@ def claimable() -> Any:
     return text(" AND ".join(f"asset.{part}" for part in CLAIMABLE.split(" AND ")))
 
 
-def waiting_hosts(session: Session, controls: Controls = NOTHING_SET) -> list[WaitingHost]:
-    """Hosts with assets that may be fetched now, those with the most first; without what is paused.
-
-    It counts every asset that waits: not to be called for each batch.
-    """
-    count = func.count()
-    rows = session.execute(
-        select(Asset.host, count)
-        .outerjoin(Host, Host.name == Asset.host)
-        .where(
-            claimable(),
-            Asset.not_before <= epoch(),
-            func.coalesce(Host.not_before, 0.0) <= epoch(),
-            *controls.unpaused(),
-        )
-        .group_by(Asset.host)
-        .order_by(count.desc(), Asset.host)
-    )
-    return [WaitingHost(*row) for row in rows]
-
-
 def waiting_by_host(session: Session) -> Counter[str]:
     """Assets that wait and are in nobody's hands, whether or not they may be fetched now."""
     rows = session.execute(select(Asset.host, func.count()).where(claimable()).group_by(Asset.host))
@@ -123,11 +102,15 @@ def next_wait(session: Session, controls: Controls = NOTHING_SET) -> float | Non
 def has_room(session: Session, controls: Controls = NOTHING_SET) -> bool:
     """Whether some host with assets that may be fetched now has a slot that nobody holds."""
     soonest = _soonest(controls).subquery()
-    slot = aliased(HostSlot)
-    of_host = select(slot.slot).where(slot.host == soonest.c.name).correlate(soonest)
-    free = or_(~exists(of_host), exists(of_host.where(slot.token.is_(None))))
-    found = select(soonest.c.name).where(soonest.c.moment <= epoch(), free).limit(1)
+    found = select(soonest.c.name).where(soonest.c.moment <= epoch(), free_slot(soonest.c.name)).limit(1)
     return session.scalar(found) is not None
+
+
+def free_slot(host: Any) -> Any:
+    """Whether the host that a column names has a slot that nobody holds; none was taken of one without any."""
+    slot = aliased(HostSlot)
+    of_host = select(slot.slot).where(slot.host == host).correlate(host.table)
+    return or_(~exists(of_host), exists(of_host.where(slot.token.is_(None))))
 
 
 def ready(session: Session, most: int, controls: Controls = NOTHING_SET) -> int:

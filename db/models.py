@@ -165,6 +165,24 @@ class Budget(Base):
     moment: Mapped[float] = mapped_column(default=0.0)  # up to which `hours` is counted
 
 
+class HostWork(Base):
+    """How much waits at a host, when it was last counted: see `db.host_work`."""
+
+    __tablename__ = "host_work"
+    host: Mapped[str] = mapped_column(String(255), primary_key=True)
+    ready: Mapped[int]  # may be fetched, as far as the assets go
+    waiting: Mapped[int]
+
+
+class HostCount(Base):
+    """When what waits at all hosts was last counted, and how many seconds that took: one row."""
+
+    __tablename__ = "host_count"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    counted: Mapped[float]
+    took: Mapped[float]
+
+
 class HostSlot(Base):
     """The right to one request at a time at a host, held by the job whose token it bears."""
 

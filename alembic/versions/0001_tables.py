@@ -38,6 +38,20 @@ def upgrade() -> None:
         sa.UniqueConstraint("sha256", name=op.f("uq_class_list_sha256")),
     )
     op.create_table(
+        "host_work",
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("ready", sa.Integer(), nullable=False),
+        sa.Column("waiting", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("host", name=op.f("pk_host_work")),
+    )
+    op.create_table(
+        "host_count",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("counted", sa.Float(precision=53), nullable=False),
+        sa.Column("took", sa.Float(precision=53), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_host_count")),
+    )
+    op.create_table(
         "clock",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("seen", sa.Float(precision=53), nullable=False),

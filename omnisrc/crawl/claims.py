@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from db import frontier
+from db import frontier, host_work
 from db.controls import Controls, read_controls
 from db.frontier import host_row
 from db.ledger import now
@@ -31,8 +31,8 @@ from omnisrc.web.hosts import Pace
 
 MOST_AT_ONCE = 256
 NOTICED_S = 2.0
+HEEDED_S = 0.5
 PAUSED_S = 30.0  # what led to a host that a person has paused is tried again then
-COUNT_SHARE = 0.05  # of a drain's time may go into counting what waits
 LOCAL = Limits(concurrency=16, rate=0.0)
 
 
@@ -80,43 +80,44 @@ class Claims:
         self._drains = max(1, drains)
         self._claimed = 0
         self._waiting: deque[frontier.WaitingHost] = deque()
-        self._count_at = 0.0
+        self._look_at = self._heed_at = 0.0
+        self._controls = frontier.NOTHING_SET
         self._limits_of: dict[str, Limits] = {}
         self._probing: set[str] = set()
         self.fragile = False
 
     def hosts(self, room: int, skip: Iterable[str]) -> list[HostShare]:
         """Hosts with work and free slots, not among `skip`, until `room` slots are taken; with a first batch each."""
-        self._count_hosts(frozenset(skip))
+        self._look_for_hosts(frozenset(skip))
         shares: list[HostShare] = []
+        sharers = self._database.read(self._sharers) if self._waiting else 1
         while self._waiting and room > 0 and not self.fragile:
-            take = partial(self._take_host, self._waiting.popleft(), room)
-            share = self._database.write(
-                take
-            )  # one host a transaction: others wait for its slots, or for all of SQLite
+            take = partial(self._take_host, self._waiting.popleft(), room, sharers, self._heeded())
+            share = self._database.write(take)  # one host a transaction: others wait for its slots, or all of SQLite
             if share is not None:
                 self._claimed += len(share.assets)
                 self.fragile = any(asset.losses for asset in share.assets)
                 room -= share.pace.concurrency
                 shares.append(share)
+        self._make_known(asset for share in shares for asset in share.assets)
         return shares
 
-    def _count_hosts(self, but: frozenset[str]) -> None:
-        """Looks which hosts have work, the most first: now and then, since it counts all that waits. In between what
-        was found is worked off."""
-        if time.monotonic() >= self._count_at:
+    def _look_for_hosts(self, but: frozenset[str]) -> None:
+        """Looks which hosts have work, the most first. What was found is worked off before the next look."""
+        if time.monotonic() >= self._look_at:
             began = time.monotonic()
-            found = self._database.read(lambda session: frontier.waiting_hosts(session, read_controls(session)))
-            self._waiting = deque(found)
-            self._count_at = time.monotonic() + (time.monotonic() - began) / COUNT_SHARE
+            self._waiting = deque(host_work.busiest(self._database, self._heeded()))
+            self._look_at = time.monotonic() + (time.monotonic() - began) / host_work.SHARE
         self._waiting = deque(host for host in self._waiting if host.name not in but)
 
-    def _take_host(self, host: frontier.WaitingHost, room: int, session: Session) -> HostShare | None:
+    def _take_host(
+        self, host: frontier.WaitingHost, room: int, sharers: int, controls: Controls, session: Session
+    ) -> HostShare | None:
         """Up to `room` slots of a host, with a first batch of its assets; None where there is none of either."""
-        controls, row = read_controls(session), session.get(Host, host.name)
+        row = session.get(Host, host.name)
         probe = self._is_probe(host.name, row)
         limits = self._limits(host.name, controls)
-        wanted = min(room, math.ceil(limits.concurrency / self._sharers(session)), host.waiting)
+        wanted = min(room, math.ceil(limits.concurrency / sharers), host.waiting)
         slots = frontier.take_slots(session, host.name, self._token, wanted, limits.concurrency)
         if not slots:
             return None
@@ -130,8 +131,20 @@ class Claims:
             frontier.free_slots(session, host.name, self._token)
             return None
         self._limits_of[host.name] = limits
-        self._site_files.read_for(session, share.assets)
         return share
+
+    def _heeded(self) -> Controls:
+        """What people have set, as of half a second ago at the latest. Read by itself, for all of SQLite waits for a
+        transaction that claims."""
+        if time.monotonic() >= self._heed_at:
+            self._controls, self._heed_at = self._database.read(read_controls), time.monotonic() + HEEDED_S
+        return self._controls
+
+    def _make_known(self, assets: Iterable[Asset]) -> None:
+        """Reads what is known of these assets' sites."""
+        taken = list(assets)
+        if self._site_files.unknown(taken):
+            self._database.read(lambda session: self._site_files.read_for(session, taken))
 
     def _sharers(self, session: Session) -> int:
         """How many drains share the slots of each host."""
@@ -142,14 +155,14 @@ class Claims:
         """The next batch of a host's assets; its slots are given back where there is none."""
 
         def take(session: Session) -> list[Asset]:
-            rows = frontier.claim_assets(session, share.site, self._token, share.batch, read_controls(session))
-            kept = self._bearable(session, rows)
-            self._site_files.read_for(session, kept)
-            return kept
+            rows = frontier.claim_assets(session, share.site, self._token, share.batch, controls)
+            return self._bearable(session, rows)
 
         if self.fragile:
             return []
+        controls = self._heeded()
         kept = self._database.write(take)
+        self._make_known(kept)
         self.fragile = any(asset.losses for asset in kept)
         self._claimed += len(kept)
         return kept

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db import frontier, ledger
+from db import frontier, host_work, ledger
 from db.controls import read_controls
 from db.models import Job
 from db.session import epoch
@@ -74,7 +74,7 @@ def add_fetch(session: Session, most: int, overrides: Sequence[str], job_id: int
     counts = ledger.count_jobs(session, [FETCH], ledger.OPEN)
     waits, running = (counts.get((FETCH, state), 0) for state in ledger.OPEN)
     controls = read_controls(session)
-    if waits or (most and running >= most) or not frontier.has_room(session, controls):
+    if waits or (most and running >= most) or not host_work.has_room(session, controls):
         return
     if frontier.ready(session, WORTH_A_DRAIN, controls) < WORTH_A_DRAIN and _searching(session, job_id):
         return

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db import catalogue, frontier
+from db import catalogue, frontier, host_work
 from db.controls import Controls, read_controls
 from db.ledger import now
 from db.models import Host, HostSlot, Job
@@ -124,7 +124,7 @@ def failures(assets: catalogue.AssetCounts) -> dict[str, int]:
 def host_states(session: Session, settings: CrawlSettings, controls: Controls, moment: float) -> list[HostState]:
     """Hosts with assets to fetch, with slots in hand, or left alone; those with the most work first."""
     in_hand = frontier.held_by_host(session)
-    waiting = frontier.waiting_by_host(session) + in_hand
+    waiting = host_work.waiting_by_host(session) + in_hand
     slots: Counter[str] = Counter()
     busy = select(HostSlot.host, func.count()).where(HostSlot.token.is_not(None)).group_by(HostSlot.host)
     for host, count in session.execute(busy):

@@ -32,9 +32,13 @@ class HostTableStore:
     def save(self, file: site_files.SiteFile) -> None:
         self._known[file.origin, file.path] = self._new[file.origin, file.path] = file
 
+    def unknown(self, assets: Iterable[Asset]) -> set[str]:
+        """The origins of these assets whose files were not asked for yet."""
+        return {origin for asset in assets if (origin := _origin(asset.url)) is not None} - self._asked
+
     def read_for(self, session: Session, assets: Iterable[Asset]) -> None:
         """Makes the files of these assets' origins known."""
-        self.read(session, {origin for asset in assets if (origin := _origin(asset.url)) is not None})
+        self.read(session, self.unknown(assets))
 
     def read(self, session: Session, origins: Iterable[str]) -> None:
         """Makes the files of these origins known; each is asked for once."""

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from db import frontier
+from db import host_work
 from db.controls import set_paused
 from db.ledger import claim, enqueue
 from db.models import ActionClass, Asset, ClassList, Control, HostSlot, Query
@@ -131,18 +131,20 @@ def test_as_many_drains_as_run_share_a_hosts_slots(database: Database) -> None:
 
 
 def test_hosts_are_counted_once_and_then_worked_off(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(database, a=3, b=2, c=1)
-    asked: list[float] = []
-    count = frontier.waiting_hosts
+    fill(database, a=30, b=2, c=1)
+    counts: list[Session] = []
+    count = host_work._count
 
-    def counted(*given: object) -> object:
-        asked.append(1.0)
-        return count(*given)
+    def counted(session: Session) -> object:
+        counts.append(session)
+        return count(session)
 
-    monkeypatch.setattr(frontier, "waiting_hosts", counted)
-    monkeypatch.setattr("omnisrc.crawl.claims.COUNT_SHARE", 1e-9)
-    mine = claims(database, host_concurrency=1)
-    assert [list(taken(mine.hosts(1, []))) for _ in range(4)] == [["a:80"], ["b:80"], ["c:80"], []] and len(asked) == 1
+    monkeypatch.setattr(host_work, "_count", counted)
+    monkeypatch.setattr(host_work, "SHARE", 1e-9)
+    mine, other = claims(database, "t1", host_concurrency=1), claims(database, "t2", host_concurrency=2)
+    assert [list(taken(mine.hosts(1, []))) for _ in range(4)] == [["a:80"], ["b:80"], ["c:80"], []]
+    assert list(taken(other.hosts(9, []))) == ["a:80"], "what b and c had is taken, though the last count knows it"
+    assert len(counts) == 1
 
 
 def test_hosts_of_one_domain_share_slots_pauses_and_pace(database: Database) -> None:

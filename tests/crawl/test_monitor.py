@@ -141,6 +141,7 @@ def test_watching_draws_again_and_ends_with_ctrl_c(study: Study, tmp_path: Path)
             [sys.executable, "-m", "omnisrc", "status", "--watch", "0.1", "--workspace", str(study.root)],
             stdout=out,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "FORCE_COLOR": "1"},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever runs us may ignore it
         )
         try:
             for words, change in (("paused: d", "all"), ("paused: all", None)):

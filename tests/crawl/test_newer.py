@@ -21,7 +21,8 @@ from tests.local_web import LocalWeb
 
 Picture = Callable[..., bytes]
 DAY = 86400
-TODAY = int(time.time())
+TODAY = int(time.time())  # when the tests were collected, which may be a while ago
+HOUR = 3600
 
 
 @pytest.fixture
@@ -85,10 +86,10 @@ def test_the_same_crawl_run_a_month_later_asks_for_what_was_put_up_since(
     go(opened, class_file)
     assert stored(opened) == {f"{n}_o.jpg" for n in range(4)}
     (since, until) = searched(flickr)[1]
-    assert since == pytest.approx(TODAY - 30 * DAY, abs=60) and until == pytest.approx(TODAY, abs=60)
+    assert since == pytest.approx(TODAY - 30 * DAY, abs=HOUR) and until == pytest.approx(TODAY, abs=HOUR)
     days_pass(opened, 5)
     go(opened, class_file)
-    assert searched(flickr)[2][0] == pytest.approx(TODAY - 5 * DAY, abs=60), "the next window begins where this ended"
+    assert searched(flickr)[2][0] == pytest.approx(TODAY - 5 * DAY, abs=HOUR), "the next window begins where this ended"
     media = [path for path in web.asked if path.endswith(".jpg")]
     assert sorted(media) == [f"/{n}_o.jpg" for n in range(4)], "nothing is fetched twice"
 

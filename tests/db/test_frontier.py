@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, event, func, select, text, update
 from sqlalchemy.orm import Session
 
-from db import catalogue, frontier
+from db import catalogue, frontier, host_work
 from db.controls import Controls, Setting
 from db.insert import insert_missing
 from db.ledger import enqueue, now
@@ -96,7 +96,7 @@ def test_no_question_of_a_batch_reads_the_table_or_sorts_what_waits(full: Databa
         assert bad not in plan + "\n", plan
 
 
-@pytest.mark.parametrize("count", [frontier.waiting_hosts, frontier.waiting_by_host, catalogue.asset_counts])
+@pytest.mark.parametrize("count", [host_work._count, frontier.waiting_by_host, catalogue.asset_counts])
 def test_counts_read_an_index_alone(full: Database, count: Callable[[Session], object]) -> None:
     if not full.is_sqlite:  # PostgreSQL reads no index alone before VACUUM has seen the pages
         with full.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:

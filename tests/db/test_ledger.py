@@ -165,7 +165,7 @@ def test_a_dead_worker_s_assets_and_slots_are_free_again(database: Database) -> 
     assert database.write(lambda s: frontier.take_slots(s, "a.example:80", "other", 5, 2)) == 0
     ledger.reap(database, lambda owner: True)
     assert database.write(lambda s: frontier.take_slots(s, "a.example:80", "other", 5, 2)) == 2
-    assert database.read(frontier.waiting_hosts)[0].waiting == 5
+    assert database.read(frontier.waiting_by_host) == {"a.example:80": 5}
     losses = database.read(lambda s: s.scalars(select(Asset.losses).order_by(Asset.id)).all())
     assert losses == [1, 1, 1, 0, 0]
 
