@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Crawled:
-    """What a crawl came to: files/s, start-up included; MB four times a second; bytes a file in shards and in SQL."""
+    """What a crawl came to: files/s, start-up included; MB once a second; bytes a file in shards and in SQL."""
 
     rate: float
     memory: list[float]

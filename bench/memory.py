@@ -7,7 +7,10 @@ from pathlib import Path
 
 
 class Memory:
-    """Four times a second the sum of proportional resident memory over a process and its descendants, in MB."""
+    """Once a second the sum of proportional resident memory over a process and its descendants, in MB.
+
+    To look costs the kernel milliseconds for each process.
+    """
 
     def __init__(self, pid: int) -> None:
         self.pid, self.series, self.over = pid, [0.0], threading.Event()
@@ -15,7 +18,7 @@ class Memory:
         self.thread.start()
 
     def _watch(self) -> None:
-        while not self.over.wait(0.25):
+        while not self.over.wait(1.0):
             self.series.append(sum(map(_memory, _family(self.pid))))
 
     def stop(self) -> list[float]:

@@ -14,6 +14,8 @@ from omnisrc.crawl.counts import CrawlCounts
 from omnisrc.crawl.plan import PlanLine, total_s
 
 LINE_S = 10.0
+SHARE = 50
+"""Counting takes no more than one part in so many of the time."""
 
 
 def show_plan(console: Console, classes: int, lines: Sequence[PlanLine]) -> None:
@@ -63,7 +65,7 @@ class CrawlView:
     def __init__(self, console: Console, count: Callable[[], CrawlCounts]) -> None:
         self._console = console
         self._count = count
-        self._next = self._next_line = 0.0
+        self._next = 0.0
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -88,12 +90,12 @@ class CrawlView:
         if began < self._next:
             return
         counts = self._count()
-        self._next = began + max(0.5, 20 * (time.monotonic() - began))
+        pause = SHARE * (time.monotonic() - began)
+        self._next = began + max(0.5 if self._console.is_terminal else LINE_S, pause)
         self._begun = self._begun or (began, counts.done)
         words = self._words(counts, began)
         self._progress.update(self._bar, completed=counts.done, total=counts.known or None, words=words)
-        if not self._console.is_terminal and began >= self._next_line:
-            self._next_line = began + LINE_S
+        if not self._console.is_terminal:
             self._console.print(f"fetched {counts.done:,} of {counts.known:,}: {words}")
 
     def _words(self, counts: CrawlCounts, now: float) -> str:
