@@ -55,7 +55,7 @@ def crawl_state(
         "budgets": _budgets(session, landing),
         "paused": controls.paused,
         "set": {name: asdict(given) for name, given in sorted(controls.by_scope.items())},
-        "hosts": [asdict(host) for host in hosts],
+        "hosts": [dict(vars(host)) for host in hosts],
         "finish_s": finish_s(hosts, rates["items_per_s"], controls, searches),
     }
 

@@ -115,14 +115,17 @@ class CrawlSettings:
 
     def named(self, site: str) -> HostSettings:
         """What is set for this very host, under its name with or without its port, or what it needs anyway."""
-        return self._set(site) or SLOW_HOSTS.get(unit_of_name(site)) or HostSettings()
+        given = self._set(site)
+        if given is None and site.endswith(tuple(SLOW_HOSTS)):  # or else the suffix list need not be read
+            given = SLOW_HOSTS.get(unit_of_name(site))
+        return given or HostSettings()
 
     def _set(self, site: str) -> HostSettings | None:
         """What is set under the host's own name, else under names that belong to it: the most careful of these."""
         own = self.hosts.get(site) or self.hosts.get(site.rpartition(":")[0])
-        unit = unit_of_name(site)
         if own is not None or not self.hosts:
             return own
+        unit = unit_of_name(site)
         found = [given for name, given in self.hosts.items() if unit_of_name(name.lower()) == unit]
         rates = [given.rate for given in found if given.rate is not None]
         counts = [given.concurrency for given in found if given.concurrency is not None]
