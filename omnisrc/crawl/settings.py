@@ -116,7 +116,7 @@ class CrawlSettings:
     def named(self, site: str) -> HostSettings:
         """What is set for this very host, under its name with or without its port, or what it needs anyway."""
         given = self._set(site)
-        if given is None and site.endswith(tuple(SLOW_HOSTS)):  # or else the suffix list need not be read
+        if given is None and any(name in site for name in SLOW_HOSTS):  # or else the suffix list need not be read
             given = SLOW_HOSTS.get(unit_of_name(site))
         return given or HostSettings()
 
