@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from omnisrc.errors import UserError
+from omnisrc.shards.write import sync_folder
 
 HEADER, MANIFEST = "workspace.json", "manifest.jsonl"
 FORMAT = 1
@@ -112,12 +113,3 @@ def lock(file: Any, trouble: str) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise UserError(f"{trouble}; wait until that has ended.") from None
-
-
-def sync_folder(folder: Path) -> None:
-    """Puts the names in a folder on the disk."""
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from omnisrc.carry.archive import CATALOGUE, CHUNK, FORMAT, HEADER, MANIFEST, lock, opened, sync_folder
+from omnisrc.carry.archive import CATALOGUE, CHUNK, FORMAT, HEADER, MANIFEST, lock, opened
 from omnisrc.carry.checks import Refused, check_workspace
 from omnisrc.errors import UserError, WorldError
+from omnisrc.shards.write import sync_folder
 from omnisrc.study import FOLDERS, SETTINGS_FILE
 
 MOST_HEADER = 2**24

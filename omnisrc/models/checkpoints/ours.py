@@ -14,6 +14,7 @@ import safetensors.torch
 from omnisrc.errors import WorldError
 from omnisrc.models.checkpoints.container import METADATA_KEY, Contents
 from omnisrc.models.recogniser import Recogniser
+from omnisrc.shards.write import sync_folder
 
 NAME = "omnisrc"
 
@@ -47,7 +48,7 @@ def save_weights(model: Recogniser, path: Path, meta: Mapping[str, Any]) -> str:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise WorldError(f"weights file {path} could not be written: {error.strerror or error}") from error
@@ -68,11 +69,3 @@ def _own(model: Recogniser) -> dict[str, Any]:
             "num_segments": spec.num_segments,
         },
     }
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
