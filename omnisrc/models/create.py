@@ -5,43 +5,17 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from omnisrc.errors import UserError
-from omnisrc.models.heads.linear import LinearHead
-from omnisrc.models.inputs import InputSpec
+from omnisrc.models.families import slowonly, tsn
 from omnisrc.models.recogniser import Recogniser
-from omnisrc.models.trunks.resnet import SLOWONLY, ResNet, initialise
 
-
-def tsn(
-    depth: int, num_classes: int, *, width: int = 64, dropout: float = 0.4, zero_init_gamma: bool = False
-) -> Recogniser:
-    """Temporal segment network (Wang et al., 2016): a 2-D trunk on each frame, the mean over all of them."""
-    trunk = ResNet(depth, dims=2, width=width)
-    initialise(trunk, zero_init_gamma)
-    spec = InputSpec("2d", clip_len=1, frame_interval=1, num_segments=3)
-    return Recogniser(trunk, LinearHead(trunk.channels, num_classes, dropout), spec, num_classes)
-
-
-def slowonly(
-    depth: int, num_classes: int, *, width: int = 64, dropout: float = 0.5, zero_init_gamma: bool = False
-) -> Recogniser:
-    """The slow pathway alone (Feichtenhofer et al., 2019): time is seen in layer3 and layer4, and never strided."""
-    trunk = ResNet(depth, dims=3, width=width, frames=SLOWONLY)
-    initialise(trunk, zero_init_gamma)
-    spec = InputSpec("3d", clip_len=8, frame_interval=8, num_segments=1)
-    return Recogniser(trunk, LinearHead(trunk.channels, num_classes, dropout), spec, num_classes)
-
+FAMILIES = (tsn, slowonly)
+"""Modules with a table `MODELS` of name -> constructor(num_classes, *, family's arguments)."""
 
 MODELS: dict[str, Callable[..., Recogniser]] = {
-    "tsn_r18": partial(tsn, 18),
-    "tsn_r50": partial(tsn, 50),
-    "tsn_r101": partial(tsn, 101),
-    "slowonly_r18": partial(slowonly, 18),
-    "slowonly_r50": partial(slowonly, 50),
-    "slowonly_r101": partial(slowonly, 101),
+    name: build for family in FAMILIES for name, build in family.MODELS.items()
 }
 
 

@@ -137,3 +137,16 @@ def test_naming_models_and_released_weights_does_not_import_torch() -> None:
         "assert callable(omnisrc.models.create_model) and 'torch' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["tsn_r18", "slowonly_r18"])
+def test_a_trunk_gives_the_map_of_every_stage_as_it_says(name: str) -> None:
+    trunk = seasoned(name).trunk
+    clips = torch.randn(2, 3, 4, 64, 64)
+    with torch.no_grad():
+        maps = trunk.maps(clips)
+        assert torch.equal(maps[trunk.stages[-1].name], trunk(clips))
+    assert list(maps) == [stage.name for stage in trunk.stages]
+    for stage in trunk.stages:
+        side = 64 // stage.stride
+        assert maps[stage.name].shape == (2, stage.channels, 4 // stage.temporal_stride, side, side)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from omnisrc.models.trunks.trunk import Trunk, fold_frames, unfold_frames
+from omnisrc.models.trunks.trunk import Stage, Trunk, fold_frames, unfold_frames
 
 Size = tuple[int, int, int]  # (time, height, width)
 
@@ -131,26 +131,39 @@ class ResNet(Trunk):
         self.maxpool: nn.Module = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
         if dims == 2:
             self.maxpool = nn.MaxPool2d(3, 2, 1)
-        self.channels = width
-        layers = [self._layer(stage, frames[stage]) for stage in range(4)]
+        kind = BasicBlock if depth < 50 else Bottleneck
+        outputs = [width * 2**stage * kind.expansion for stage in range(4)]
+        self.stages = tuple(Stage(f"layer{at + 1}", outputs[at], 4 * 2**at) for at in range(4))
+        layers = [self._layer(kind, at, (width, *outputs)[at], frames[at]) for at in range(4)]
         self.layer1, self.layer2, self.layer3, self.layer4 = layers
 
-    def _layer(self, stage: int, frames: Sequence[int]) -> nn.Sequential:
-        kind = BasicBlock if self.depth < 50 else Bottleneck
+    def _layer(
+        self, kind: type[BasicBlock | Bottleneck], stage: int, inputs: int, frames: Sequence[int]
+    ) -> nn.Sequential:
         channels = self.width * 2**stage
         layer = nn.Sequential()
         for index in range(BLOCKS[self.depth][stage]):
             stride = 2 if stage > 0 and index == 0 else 1
-            layer.append(kind(self.dims, self.channels, channels, stride, frames[index % len(frames)]))
-            self.channels = channels * kind.expansion
+            layer.append(kind(self.dims, inputs, channels, stride, frames[index % len(frames)]))
+            inputs = channels * kind.expansion
         return layer
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
-        frames = clips.shape[2]
-        x = fold_frames(clips) if self.dims == 2 else clips
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self._stem(clips)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return unfold_frames(x, frames) if self.dims == 2 else x
+        return unfold_frames(x, clips.shape[2]) if self.dims == 2 else x
+
+    def maps(self, clips: torch.Tensor) -> dict[str, torch.Tensor]:
+        x, found = self._stem(clips), {}
+        for stage, layer in zip(self.stages, (self.layer1, self.layer2, self.layer3, self.layer4), strict=True):
+            x = layer(x)
+            found[stage.name] = unfold_frames(x, clips.shape[2]) if self.dims == 2 else x
+        return found
+
+    def _stem(self, clips: torch.Tensor) -> torch.Tensor:
+        x = fold_frames(clips) if self.dims == 2 else clips
+        stem: torch.Tensor = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        return stem
 
 
 def initialise(trunk: ResNet, zero_init_gamma: bool = False) -> None:

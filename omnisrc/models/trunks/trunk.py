@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A feature map that a trunk gives: (N, channels, T / temporal_stride, H / stride, W / stride).
+
+    Sizes round up where they do not divide, unless the trunk says otherwise.
+    """
+
+    name: str
+    channels: int
+    stride: int
+    temporal_stride: int = 1
 
 
 class Trunk(nn.Module):
@@ -13,8 +28,28 @@ class Trunk(nn.Module):
     (a temporal shift) knows where a clip begins, and heads never ask which kind they sit on.
     """
 
-    channels: int
-    """Channels of the last feature map."""
+    stages: tuple[Stage, ...]
+    """What `maps` gives, from the input to the output; the last is what `forward` gives."""
+
+    frozen = False
+
+    @property
+    def channels(self) -> int:
+        """Channels of the last feature map."""
+        return self.stages[-1].channels
+
+    def maps(self, clips: torch.Tensor) -> dict[str, torch.Tensor]:
+        """(N, C, T, H, W) -> the map of every stage by its name, each (N, D, T', H', W')."""
+        raise NotImplementedError
+
+    def freeze(self) -> None:
+        """No gradients, and no statistics: batch norms keep theirs bit for bit, whatever `train` is told."""
+        self.frozen = True
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> Trunk:
+        return super().train(mode and not self.frozen)
 
 
 def fold_frames(clips: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,1 @@
+"""One module a family: its constructors, and `MODELS`, their names."""
