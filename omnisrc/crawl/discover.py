@@ -151,7 +151,7 @@ def _record(session: Session, job: Job, settings: CrawlSettings, provider: Provi
     query.exhausted = page.next is None
     overrides = job.study.overrides
     if page.next is not None and query.wanted > ask.first_rank + len(page.candidates):
-        add_discover(session, ask.query_id, ask.page + 1, overrides)
+        add_discover(session, ask.query_id, ask.page + 1, overrides, costs_a_call=provider.site is not None)
     if page.pause_s and provider.site is not None:
         pause_host(session, provider.site, page.pause_s)
     if new:

@@ -19,6 +19,7 @@ DISCOVER, FETCH = "discover", "fetch"
 STAGES = (DISCOVER, FETCH)
 FETCH_PRIORITY = 5
 WORTH_A_DRAIN = 1000
+ENOUGH_WAIT = 20_000
 PAGE_PRIORITY = 10
 
 
@@ -53,14 +54,21 @@ def _searching(session: Session, but: int) -> bool:
     return session.scalar(ready.limit(1)) is not None
 
 
-def add_discover(session: Session, query_id: int, page: int, overrides: Sequence[str]) -> None:
-    """First pages of all queries go before fetching, later pages after it."""
+def add_discover(
+    session: Session, query_id: int, page: int, overrides: Sequence[str], costs_a_call: bool = True
+) -> None:
+    """First pages of all queries go before fetching, later pages after it.
+
+    A later page that no service is called for goes before it too, while there is little to fetch: a drain that runs
+    out of assets ends, and the next one has to begin.
+    """
+    few = not costs_a_call and frontier.ready(session, ENOUGH_WAIT, read_controls(session)) < ENOUGH_WAIT
     ledger.enqueue(
         session,
         DISCOVER,
         discover_subject(query_id, page),
         overrides=overrides,
-        priority=PAGE_PRIORITY + page if page else 0,
+        priority=PAGE_PRIORITY + page if page and not few else 0,
     )
 
 

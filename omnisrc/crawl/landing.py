@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,7 +31,7 @@ class LandingRules:
     quality: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class Landed:
     """A member of a landing shard, with what the catalogue tells of its blob. Sizes are of the media as fetched."""
 
@@ -159,7 +159,7 @@ class Landing:
         if writer is None:
             writer = self.writers[landed.medium] = ShardWriter(self._folder, f"{self._name}-{landed.medium}")
         (member,) = writer.write(landed.key, {FIELDS[landed.medium]: data})
-        landed = replace(landed, offset=member.offset, length=member.length)
+        landed.offset, landed.length = member.offset, member.length
         self.landed[landed.sha256] = landed
         return landed
 

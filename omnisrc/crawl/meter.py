@@ -42,23 +42,30 @@ class Meter:
     out_of_time: bool = False
     _counted: int = 0
     _under_way: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _media: int = 0
+    _kept: int = 0
 
     def count(self, length: int) -> None:
         """So many more bytes came over the network."""
         self.downloaded += length
 
     def begin(self, asset: Asset) -> None:
+        self.end(asset)
         media, kept = asset.found_bytes or MEDIA_BYTES.get(asset.kind, 0), KEPT_BYTES.get(asset.kind, 0)
         self._under_way[asset.id] = (media, media if asset.kind == "video" else min(media, kept))
+        self._add(self._under_way[asset.id], 1)
 
     def end(self, asset: Asset) -> None:
-        self._under_way.pop(asset.id, None)
+        self._add(self._under_way.pop(asset.id, (0, 0)), -1)
+
+    def _add(self, expected: tuple[int, int], sign: int) -> None:
+        self._media += sign * expected[0]
+        self._kept += sign * expected[1]
 
     def has_room(self, stored: int) -> bool:
         """Whether another item may begin, with `stored` bytes in this job's shards."""
-        media = sum(expected for expected, _ in self._under_way.values())
-        kept = sum(expected for _, expected in self._under_way.values())
-        return not self.out_of_time and self.downloaded + media < self.may_download and stored + kept < self.may_store
+        fits = self.downloaded + self._media < self.may_download and stored + self._kept < self.may_store
+        return fits and not self.out_of_time
 
     def renew(self, session: Session, job_id: int, stored: int) -> dict[str, Any]:
         """Tells what this job has used, and grants it its share of what is left; what its row should tell others."""

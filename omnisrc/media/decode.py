@@ -45,7 +45,7 @@ class FrameDecoder:
         self._skippable = stream.codec_context.name in SKIPPABLE
         self._used = False
         self._kept: list[Any] = []
-        self._index = group_index(container, stream)
+        self._index = self.index = group_index(container, stream)
         self._moved = False
 
     def __len__(self) -> int:
@@ -66,6 +66,19 @@ class FrameDecoder:
     def pts(self) -> npt.NDArray[np.int64]:
         """The times of all frames (N,) in ticks."""
         return self.packets.pts[self.packets.shown] if self.packets.timed else self._count_frames()
+
+    def first(self) -> Any:
+        """The first frame, of which only its own packet is read where the file has an index."""
+        if self._index is not None and not self._moved:
+            self._moved = True
+            packet = next((packet for packet in self._container.demux(self._stream) if packet.size), None)
+            if packet is not None and packet.is_keyframe:
+                self._rewind(0)
+                frames = [*self._send(packet), *self._send(None)]
+                if frames:
+                    return frames[0]
+        [(_, frame)] = self.decode([0])
+        return frame
 
     def decode(self, indices: Sequence[int]) -> Iterator[tuple[int, Any]]:
         """(index, frame) for ascending indices. A damaged frame is replaced by the one shown before it; where a whole

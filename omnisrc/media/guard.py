@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any
@@ -56,6 +57,15 @@ class GuardPool:
         self._idle: list[GuardProcess] = []
         self._busy: set[GuardProcess] = set()
         self._starter = ThreadPoolExecutor(1, "guard-starter")  # a guard lives no longer than the thread that made it
+
+    def warm(self) -> None:
+        """Starts all processes beside what else is done; a call that comes sooner waits for the first."""
+        for _ in range(self.size):
+            threading.Thread(target=self._start_one, name="guard-warm", daemon=True).start()
+
+    def _start_one(self) -> None:
+        with self._free, suppress(Killed, RuntimeError):  # a call will say what is wrong
+            self._put_back(self._take())
 
     def call(
         self, task: str, source: Source, timeout_s: float | None = None, **params: Any

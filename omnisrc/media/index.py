@@ -17,12 +17,14 @@ from omnisrc.media.container import ISO_FORMATS
 
 
 class GroupIndex:
-    """The groups of frames of a video. `count` frames in all; get one from `group_index`."""
+    """The groups of frames of a video; get one from `group_index`.
 
-    def __init__(self, container: Any, stream: Any, times: list[int], keys: list[int]) -> None:
-        self.count = len(times)
+    `count` frames in all, `times` their decoding times in ticks, `end` the first byte after the last packet's.
+    """
+
+    def __init__(self, container: Any, stream: Any, times: list[int], keys: list[int], end: int) -> None:
+        self.count, self.times, self.end = len(times), times, end
         self._container, self._stream = container, stream
-        self._times = times
         self._keys = np.array([*keys, self.count])
         self._reading: Iterator[Any] = iter(())
         self._next = -1
@@ -38,21 +40,21 @@ class GroupIndex:
             self._seek(start, stop)
         packets = []
         for packet in self._reading:
-            if packet.dts is None or packet.dts < self._times[start]:
+            if packet.dts is None or packet.dts < self.times[start]:
                 continue
             packets.append(packet)
             if len(packets) == stop - start:
                 break
         self._next = stop
         shown = [packet.pts for packet in packets]
-        whole = [packet.dts for packet in packets] == self._times[start:stop] and None not in shown
+        whole = [packet.dts for packet in packets] == self.times[start:stop] and None not in shown
         if not whole or not packets[0].is_keyframe or min(shown) != shown[0] or len(set(shown)) < len(shown):
             return None
         return packets
 
     def _seek(self, start: int, stop: int) -> None:
         """Go to a group, or before it: FFmpeg takes the time for one of presentation, and shifts it."""
-        time = self._times[stop] - 1 if stop < self.count else self._times[-1]
+        time = self.times[stop] - 1 if stop < self.count else self.times[-1]
         self._container.seek(time, stream=self._stream, backward=True)
         self._reading = (packet for packet in self._container.demux(self._stream) if packet.size)
 
@@ -63,13 +65,14 @@ def group_index(container: Any, stream: Any) -> GroupIndex | None:
     entries = stream.index_entries
     if container.format.name not in ISO_FORMATS or not 0 < len(entries) == stream.frames:
         return None
-    times, keys = [], []
+    times, keys, end = [], [], 0
     for number, entry in enumerate(entries):
         times.append(entry.timestamp)
+        end = max(end, entry.pos + entry.size)
         if entry.is_keyframe:
             keys.append(number)
         if entry.is_discard:
             return None
     if not keys or keys[0] != 0 or any(a >= b for a, b in pairwise(times)):
         return None
-    return GroupIndex(container, stream, times, keys)
+    return GroupIndex(container, stream, times, keys, end)

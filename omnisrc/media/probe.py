@@ -11,6 +11,7 @@ import numpy.typing as npt
 from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.media.container import ISO_FORMATS, Packets, decoding, open_container
 from omnisrc.media.decode import FrameDecoder
+from omnisrc.media.index import GroupIndex
 from omnisrc.media.source import Source, read_head, source_size
 
 RIFF_SLACK = 2048
@@ -40,7 +41,7 @@ class VideoInfo:
 
 
 def probe_video(source: Source) -> VideoInfo:
-    """Read a video's packets and decode its first frame.
+    """Read a video's index, or where it has none its packets, and decode its first frame.
 
     Errors: EMPTY, NOT_MEDIA (no video, sound alone), DECODE (does not open, holds no frame that decodes, or breaks
     off before its end), BOMB (pixels, or few frames over a long time), STORAGE.
@@ -48,18 +49,42 @@ def probe_video(source: Source) -> VideoInfo:
     size = source_size(source)
     with open_container(source) as (container, stream), decoding():
         decoder = FrameDecoder(container, stream, size)
+        by_index = decoder.index and times_by_index(container, stream, decoder.index, size)
+        if by_index:
+            return describe(stream, *by_index, decoder.first())
         refuse_cut_off(container, stream, decoder.packets, size, read_head(source))
-        [(_, frame)] = decoder.decode([0])
-        return describe(stream, decoder.packets, decoder.pts, frame)
+        return describe(stream, decoder.pts, decoder.packets.end if decoder.packets.timed else None, decoder.first())
 
 
-def describe(stream: Any, packets: Packets, pts: npt.NDArray[np.int64], first: Any) -> VideoInfo:
-    """The facts of a video from its frames' times (N,) in ticks and its first frame. Raises ItemError(BOMB)."""
+def times_by_index(
+    container: Any, stream: Any, index: GroupIndex, size: int
+) -> tuple[npt.NDArray[np.int64], int] | None:
+    """Times (N,) in ticks that lie between each other as those of the frames do, and when the last frame ends.
+
+    The index knows the times of decoding. At a steady rate they are those of presentation, all moved by the same; None
+    at any other, and where the file ends before its index or its header says.
+    """
+    times = np.array(index.times, np.int64)
+    steps = np.diff(times)
+    if index.end > size or varies(steps * float(stream.time_base)):
+        return None
+    last = (stream.duration or 0) - int(times[-1] - times[0])
+    if last <= 0:
+        last = int(np.median(steps)) if len(steps) else 0
+    end = int(times[-1]) + last
+    return None if breaks_off(container, (end - int(times[0])) * stream.time_base) else (times, end)
+
+
+def describe(stream: Any, pts: npt.NDArray[np.int64], end: int | None, first: Any) -> VideoInfo:
+    """The facts of a video from its frames' times (N,) in ticks, when the last one ends, and its first frame.
+
+    Raises ItemError(BOMB).
+    """
     base = float(stream.time_base)
     steps = np.diff(pts) * base
     exact = int(pts[-1] - pts[0]) * stream.time_base
     span, fps = float(exact), float(len(steps) / exact if exact > 0 else stream.average_rate or 25)
-    told = (packets.end - int(pts[0])) * base if packets.timed else 0.0
+    told = 0.0 if end is None else (end - int(pts[0])) * base
     duration = max(told, span + 1 / fps if told <= span else 0.0)
     if duration > len(pts) * LONGEST_FRAME_S:
         raise ItemError(ErrorClass.BOMB, f"{len(pts)} frames that play for {duration:.0f} s")
@@ -96,13 +121,17 @@ def refuse_cut_off(container: Any, stream: Any, packets: Packets, size: int, hea
         least_size = int.from_bytes(head[4:8], "little") - RIFF_SLACK
     if least_size > size:
         raise ItemError(ErrorClass.DECODE, f"cut off: {size} bytes of at least {least_size}")
-    if not packets.timed or container.duration is None:
+    if not packets.timed:
         return
-    promised = container.duration / 1e6
     found = float((packets.end - int(packets.pts.min())) * stream.time_base)
-    least = promised - max(0.1 * promised, 0.25)  # headers round, and count the last frame in or not
-    if found < least and end_of_streams(container) < least:
-        raise ItemError(ErrorClass.DECODE, f"cut off: {found:.1f} s of {promised:.1f} s")
+    if breaks_off(container, found) and breaks_off(container, end_of_streams(container)):
+        raise ItemError(ErrorClass.DECODE, f"cut off: {found:.1f} s of {container.duration / 1e6:.1f} s")
+
+
+def breaks_off(container: Any, found: float) -> bool:
+    """Whether `found` seconds are less than the header promises. Headers round, and count the last frame in or not."""
+    promised = (container.duration or 0) / 1e6
+    return float(found) < promised - max(0.1 * promised, 0.25)
 
 
 def end_of_streams(container: Any) -> float:

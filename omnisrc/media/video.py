@@ -55,7 +55,8 @@ class Video:
     def info(self) -> VideoInfo:
         """Size, length and rate. Reads every packet and decodes the first frame, which knows how it is turned."""
         [(_, first)] = self._decoder.decode([0])
-        return describe(self._stream, self._decoder.packets, self._decoder.pts, first)
+        packets = self._decoder.packets
+        return describe(self._stream, self._decoder.pts, packets.end if packets.timed else None, first)
 
     @property
     def keyframes(self) -> list[int]:

@@ -174,12 +174,24 @@ class ShardWriter:
 
 
 def member_header(name: str, length: int) -> bytes:
-    """The 512-byte ustar header of one member; everything that could differ between runs is fixed."""
-    info = tarfile.TarInfo(name)
-    info.size = length
-    info.mode = 0o644
-    info.mtime = 0
+    """The 512-byte ustar header of one member, as `tarfile` writes it; everything that could differ between runs is
+    fixed. Made once: of a member's header, only name, size and checksum are its own."""
+    told, size = name.encode("ascii"), b"%011o" % length
+    if len(told) > 100 or len(size) > 11:
+        raise ValueError(f"member {name!r} of {length} bytes does not fit into a ustar header")
+    checksum = b"%06o\0" % (_BLANK_SUM + sum(told) + sum(size))
+    return told.ljust(100, b"\0") + _BLANK[100:124] + size + _BLANK[135:148] + checksum + _BLANK[155:]
+
+
+def _blank_header() -> bytes:
+    info = tarfile.TarInfo()
+    info.mode, info.mtime = 0o644, 0
     return info.tobuf(tarfile.USTAR_FORMAT)
+
+
+_BLANK = _blank_header()
+_BLANK_SUM = sum(_BLANK[:124]) + sum(_BLANK[135:148]) + 8 * ord(" ") + sum(_BLANK[156:])
+"""A header's checksum counts its own eight bytes as blanks."""
 
 
 def sync_folder(folder: Path) -> None:

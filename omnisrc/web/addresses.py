@@ -66,6 +66,7 @@ def is_public(address: Address) -> bool:
     return address in _GLOBAL_V6 and not any(address in network for network in _PRIVATE_V6)
 
 
+@lru_cache(maxsize=4096)
 def literal_address(host: str) -> Address | None:
     """The address that a host spells, or None for a name.
 

@@ -72,4 +72,6 @@ def _vetted(url: URL) -> WebUrl:
         host = str(address)
     elif len(host) > 253 or not _NAME.fullmatch(host):
         raise ItemError(ErrorClass.BAD_URL, f"host {host!r}")
-    return WebUrl(url.with_host(host).with_fragment(None), host, port, address)
+    if host != url.raw_host:
+        url = url.with_host(host)
+    return WebUrl(url.with_fragment(None) if url.raw_fragment else url, host, port, address)

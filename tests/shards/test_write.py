@@ -6,10 +6,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.shards.read import read_index
-from omnisrc.shards.write import ShardFile, ShardWriter
+from omnisrc.shards.write import ShardFile, ShardWriter, member_header
 
 
 def write_three(folder: Path, name: str = "shard-0") -> ShardFile:
@@ -122,3 +124,18 @@ def test_an_unwritable_folder_is_a_storage_error(tmp_path: Path) -> None:
     with pytest.raises(ItemError) as caught:
         ShardWriter(tmp_path / "file", "s")
     assert caught.value.error is ErrorClass.STORAGE
+
+
+@given(
+    name=st.text("abcdefghijklmnopqrstuvwxyz0123456789_-.", min_size=1, max_size=100),
+    length=st.integers(0, 8**11 - 1),
+)
+def test_a_members_header_is_that_of_the_tar_module(name: str, length: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode, info.mtime = length, 0o644, 0
+    assert member_header(name, length) == info.tobuf(tarfile.USTAR_FORMAT)
+
+
+def test_a_name_that_no_header_holds_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not fit"):
+        member_header("k" * 101, 1)
