@@ -90,28 +90,33 @@ def enqueue(
 
 def claim(database: Database, stages: Sequence[str], owner: str, lease_s: float) -> Lease | None:
     """Takes the next job of `stages` that may run now, or None. `lease_s`: seconds until it may be taken away."""
-
-    def take(session: Session) -> Lease | None:
-        time = now(session)
-        job = session.scalar(
-            select(Job)
-            .where(Job.state == "waiting", Job.stage.in_(stages), Job.not_before <= time)
-            .order_by(Job.priority, Job.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
-        if job is None:
-            return None
-        job.state, job.lease_token, job.lease_owner = "leased", secrets.token_hex(8), owner
-        job.lease_until, job.journal = time + lease_s, None
-        return Lease(
-            job.id, job.stage, job.subject, dict(job.params), job.lease_token, job.attempts, job.losses,
-            {item: int(count) for item, count in job.strikes.items()}, tuple(job.overrides),
-        )  # fmt: skip
-
+    token = secrets.token_hex(8)
+    first = (
+        select(Job.id)
+        .where(Job.state == "waiting", Job.stage.in_(stages), Job.not_before <= epoch())
+        .order_by(Job.priority, Job.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    held = {"state": "leased", "lease_token": token, "lease_owner": owner, "journal": None}
+    take = (
+        update(Job)
+        .where(Job.id == first)
+        .values(**held, lease_until=epoch() + lease_s)
+        .returning(Job.id, Job.stage, Job.subject, Job.params, Job.attempts, Job.losses, Job.strikes, Job.overrides)
+        .execution_options(synchronize_session=False)
+    )
     if not database.read(lambda session: any_waiting(session, stages)):
         return None  # polling takes no write lock
-    return database.write(take)
+    # One statement: eight workers wait for each other's.
+    job = database.write(lambda session: session.execute(take).one_or_none())
+    if job is None:
+        return None
+    strikes = {item: int(count) for item, count in job.strikes.items()}
+    return Lease(
+        job.id, job.stage, job.subject, dict(job.params), token, job.attempts, job.losses, strikes, tuple(job.overrides)
+    )
 
 
 def any_waiting(session: Session, stages: Sequence[str]) -> bool:
