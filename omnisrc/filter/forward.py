@@ -69,7 +69,7 @@ class Judge:
         if self.device.type == "cuda":
             frames = frames.pin_memory().to(self.device, non_blocking=True)
         views = normalise(frames.permute(0, 1, 5, 2, 3, 4), self.model.input.mean, self.model.input.std)
-        if views.shape[3] == 1 and self.shown_as.clip_len > 1:
+        if views.shape[3] == 1 and self.shown_as.clip_len > 1 and not self.model.input.takes_stills:
             views = views.expand(-1, -1, -1, self.shown_as.clip_len, -1, -1)
         try:
             with torch.autocast(self.device.type, torch.bfloat16) if self.half else nullcontext():

@@ -6,7 +6,7 @@ of equal parts), under which the checkpoints released before 2023 were scored. T
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,9 @@ Offsets = npt.NDArray[np.float64]
 @dataclass(frozen=True)
 class SampleFrames:
     """Draws `num_clips` clips of `clip_len` frames, `frame_interval` apart. TSN's segments are clips of one frame.
+
+    `frame_interval` 0 spreads each clip over the whole video, one frame from each of `clip_len` equal parts: TSN's
+    segments as one clip, for models that mind their order (TSM, TRN). It knows no rate, jitter or end to pass.
 
     Training draws each clip at random within its part of the video; `test_mode` places them evenly. `twice_sample`
     adds, in a test of single frames, the beginnings of the parts to their middles. Frames beyond the end wrap around
@@ -42,8 +45,10 @@ class SampleFrames:
     rule: Literal["1.x", "0.x"] = "1.x"
 
     def __post_init__(self) -> None:
-        if min(self.clip_len, self.frame_interval, self.num_clips) < 1:
-            raise UserError("clip_len, frame_interval and num_clips must be at least 1: change the one that is not.")
+        if min(self.clip_len, self.num_clips) < 1:
+            raise UserError("clip_len and num_clips must be at least 1: change the one that is not.")
+        if self.frame_interval < 0:
+            raise UserError("frame_interval must be at least 1, or 0 to spread the frames over the video.")
         if self.out_of_bound not in ("loop", "repeat_last"):
             raise UserError(f"out_of_bound is {self.out_of_bound!r}: choose loop or repeat_last.")
         if self.rule not in ("1.x", "0.x"):
@@ -67,6 +72,8 @@ class SampleFrames:
         """
         if num_frames < 1:
             raise ValueError("a video without frames cannot be sampled")
+        if self.frame_interval == 0:
+            return (self._spread(num_frames, rng) + start_index).astype(np.int32)
         span = self._span(fps)
         offsets = self._test_offsets(num_frames, span) if self.test_mode else self._train_offsets(num_frames, span, rng)
         frames = offsets[:, None] + self._steps(span)  # (clips, clip_len)
@@ -79,6 +86,15 @@ class SampleFrames:
             last = np.max(inside * frames, axis=1, keepdims=True)
             frames = np.where(inside, frames, last)
         return (frames.reshape(-1) + start_index).astype(np.int32)
+
+    def _spread(self, frames: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+        """In a test, clip k of K takes the frame (k + 1/2) / K into each part; in training each draws for itself."""
+        if not self.test_mode:
+            segments = replace(self, clip_len=1, frame_interval=1, num_clips=self.clip_len, temporal_jitter=False)
+            return np.concatenate([segments(frames, rng) for _ in range(self.num_clips)]).astype(np.float64)
+        part = frames / self.clip_len
+        into = (np.arange(self.num_clips) + 0.5) / self.num_clips
+        return np.floor(np.arange(self.clip_len) * part + into[:, None] * part).reshape(-1)
 
     def _span(self, fps: float | None) -> float:
         """Frames of the video that one clip covers."""

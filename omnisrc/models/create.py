@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from omnisrc.errors import UserError
-from omnisrc.models.families import slowonly, tsn
+from omnisrc.models.families import csn, i3d, omni, r2plus1d, slowfast, slowonly, tsm, tsn
 from omnisrc.models.recogniser import Recogniser
 
-FAMILIES = (tsn, slowonly)
+FAMILIES = (tsn, slowonly, tsm, i3d, r2plus1d, csn, slowfast, omni)
 """Modules with a table `MODELS` of name -> constructor(num_classes, *, family's arguments)."""
 
 MODELS: dict[str, Callable[..., Recogniser]] = {

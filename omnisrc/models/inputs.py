@@ -17,8 +17,11 @@ class InputSpec:
     """Scaling and default sampling; both travel with a checkpoint.
 
     Frames are RGB in 0..255; the model is given `(frames - mean) / std`. A view is one clip of `clip_len` frames,
-    `frame_interval` apart; `num_segments` views are drawn from a video in training. For a 2-D model a view is one
-    frame and the segments are TSN's.
+    `frame_interval` apart, or, where that is 0, one from each of `clip_len` equal parts of the video; `num_segments`
+    views are drawn from a video in training. For a 2-D model a view is one frame and the segments are TSN's, which
+    it averages; a model that minds their order (TSM) has them as the frames of one view, whatever its convolutions.
+
+    takes_stills: a still is given as a clip of one frame; other 3-D models are given it `clip_len` times.
     """
 
     dims: Literal["2d", "3d"]
@@ -27,3 +30,4 @@ class InputSpec:
     num_segments: int
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
+    takes_stills: bool = False

@@ -64,7 +64,7 @@ class MixedStep:
         pixels = augment(batch.frames, batch.seeds, how, self.spec.mean, self.spec.std)
         if not self.settings.channels_last:
             pixels = pixels.contiguous()
-        return as_clips(pixels, self.settings.clip_len)
+        return as_clips(pixels, 1 if self.spec.takes_stills else self.settings.clip_len)
 
     def _moves_statistics(self, source: str, batches: Sequence[Batch]) -> bool:
         mixed = {batch.source for batch in batches}

@@ -210,7 +210,8 @@ def wrap(model: Recogniser, settings: TrainSettings, place: Place) -> nn.Module:
         model.compile()
     if place.world > 1:
         ids = [place.device.index] if place.device.type == "cuda" else None
-        student = DistributedDataParallel(student, device_ids=ids)
+        heads = model.input.takes_stills  # a mix without stills leaves their head without gradients
+        student = DistributedDataParallel(student, device_ids=ids, find_unused_parameters=heads)
     return student
 
 

@@ -24,7 +24,7 @@ class Format(Protocol):
         """What the file, or the format, says of input scaling, sampling, classes, licence and source."""
 
 
-FORMATS: tuple[Format, ...] = (ours, mmaction2, mmaction, pytorchvideo, torchvision)
+FORMATS: tuple[Format, ...] = (ours, *mmaction2.LAYOUTS, mmaction.LAYOUT, *pytorchvideo.LAYOUTS, torchvision)
 """Asked in this order; the first match reads the file."""
 
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
-from omnisrc.models.checkpoints.container import Contents
+from omnisrc.models.checkpoints.layout import Layout
 from omnisrc.models.checkpoints.openmmlab import openmmlab_meta
 
 NAME = "mmaction"
 
 
-def matches(keys: Collection[str]) -> bool:
+def _sign(keys: Collection[str]) -> bool:
     return "backbone.conv1.weight" in keys
 
 
-def our_key(key: str) -> str | None:
-    if key.startswith("cls_head.fc_cls."):
-        return key.replace("cls_head.fc_cls.", "head.fc.")
-    return key.replace("backbone.", "trunk.", 1)
-
-
-def meta(contents: Contents) -> Mapping[str, Any]:
-    return openmmlab_meta(contents)
+LAYOUT = Layout(
+    NAME, _sign, (("backbone.{rest}", "trunk.{rest}"), ("cls_head.fc_cls.{p}", "head.fc.{p}")), openmmlab_meta
+)

@@ -1,12 +1,12 @@
-"""PyTorchVideo's `slow_r50` (SLOW_8x8_R50.pyth): the SlowOnly network, its modules counted as blocks."""
+"""PyTorchVideo's hub: the same networks, their modules counted as blocks. One layout a kind of network."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from omnisrc.models.checkpoints.container import Contents
+from omnisrc.models.checkpoints.layout import Layout, Row
 
 NAME = "pytorchvideo"
 
@@ -14,31 +14,95 @@ MEAN = [114.75, 114.75, 114.75]
 STD = [57.375, 57.375, 57.375]
 """0.45 and 0.225 of frames in 0..1."""
 
-TO_OURS = (
-    (r"^blocks\.0\.conv\.", "trunk.conv1."),
-    (r"^blocks\.0\.norm\.", "trunk.bn1."),
-    (r"^blocks\.5\.proj\.", "head.fc."),
-    (r"^blocks\.([1-4])\.res_blocks\.(\d+)\.", r"trunk.layer\1.\2."),
-    (r"\.branch1_conv\.", ".downsample.0."),
-    (r"\.branch1_norm\.", ".downsample.1."),
-    (r"\.branch2\.conv_a\.", ".conv1."),
-    (r"\.branch2\.norm_a\.", ".bn1."),
-    (r"\.branch2\.conv_b\.", ".conv2."),
-    (r"\.branch2\.norm_b\.", ".bn2."),
-    (r"\.branch2\.conv_c\.", ".conv3."),
-    (r"\.branch2\.norm_c\.", ".bn3."),
-)
+
+def _stem(theirs: str, ours: str) -> tuple[Row, ...]:
+    return ((f"{theirs}.conv.{{p}}", f"{ours}conv1.{{p}}"), (f"{theirs}.norm.{{p}}", f"{ours}bn1.{{p}}"))
 
 
-def matches(keys: Collection[str]) -> bool:
-    return "blocks.0.conv.weight" in keys and "blocks.1.res_blocks.0.branch2.conv_a.weight" in keys
+def _blocks(theirs: str, ours: str) -> tuple[Row, ...]:
+    """Residual blocks: their `theirs`.res_blocks are our `ours`."""
+    there, here = f"{theirs}.res_blocks.{{b}}", f"{ours}.{{b}}"
+    return (
+        (f"{there}.branch1_conv.{{p}}", f"{here}.downsample.0.{{p}}"),
+        (f"{there}.branch1_norm.{{p}}", f"{here}.downsample.1.{{p}}"),
+        (f"{there}.branch2.conv_b.conv_xy.{{p}}", f"{here}.conv2.conv_s.{{p}}"),
+        (f"{there}.branch2.conv_b.conv_t.{{p}}", f"{here}.conv2.conv_t.{{p}}"),
+        (f"{there}.branch2.conv_b.norm.{{p}}", f"{here}.conv2.bn.{{p}}"),
+        *(
+            row
+            for number, letter in enumerate("abc", 1)
+            for row in (
+                (f"{there}.branch2.conv_{letter}.{{p}}", f"{here}.conv{number}.{{p}}"),
+                (f"{there}.branch2.norm_{letter}.{{p}}", f"{here}.bn{number}.{{p}}"),
+            )
+        ),
+    )
 
 
-def our_key(key: str) -> str | None:
-    for pattern, replacement in TO_OURS:
-        key = re.sub(pattern, replacement, key)
-    return key
+def _rows(layers: tuple[int, int, int, int], head: int) -> tuple[Row, ...]:
+    """Of a network whose layers and head are the blocks of these numbers."""
+    blocks = [_blocks(f"blocks.{number}", f"trunk.layer{at}") for at, number in enumerate(layers, 1)]
+    return (*_stem("blocks.0", "trunk."), *sum(blocks, ()), (f"blocks.{head}.proj.{{p}}", "head.fc.{p}"))
 
 
-def meta(contents: Contents) -> Mapping[str, Any]:
+def _pathways() -> tuple[Row, ...]:
+    rows: list[Row] = []
+    for number, way in enumerate(("slow", "fast")):
+        rows += _stem(f"blocks.0.multipathway_blocks.{number}", f"trunk.{way}.")
+        rows += _blocks(f"blocks.{{l}}.multipathway_blocks.{number}", f"trunk.{way}.layer{{l}}")
+    rows += [
+        ("blocks.{n}.multipathway_fusion.conv_fast_to_slow.{p}", "trunk.laterals.{n}.conv.{p}"),
+        ("blocks.{n}.multipathway_fusion.norm.{p}", "trunk.laterals.{n}.bn.{p}"),
+        ("blocks.6.proj.{p}", "head.fc.{p}"),
+    ]
+    return tuple(rows)
+
+
+def _scaling(contents: Contents) -> dict[str, Any]:
     return {"mean": MEAN, "std": STD}
+
+
+def _of_pooled(contents: Contents) -> Mapping[str, Any]:
+    """I3D's stem keeps all frames here; C2D's is one frame deep and fits its own name."""
+    meta = _scaling(contents)
+    if contents.state["blocks.0.conv.weight"].shape[2] == 1:
+        return meta
+    sampling = {"clip_len": 8, "frame_interval": 8, "num_segments": 1}
+    args = POOLED.size(contents.state).args | {"stem_stride": 1}
+    return meta | {"model": "i3d_r50", "model_args": args, "sampling": sampling}
+
+
+def _of_plain(contents: Contents) -> Mapping[str, Any]:
+    """CSN is told by its depthwise convolutions; its norms have another eps than its origin's."""
+    meta = _scaling(contents)
+    middle = contents.state.get("blocks.1.res_blocks.0.branch2.conv_b.weight")
+    if middle is None or middle.shape[1] > 1 or middle.shape[2] == 1:
+        return meta
+    size = PLAIN.size(contents.state)
+    return meta | {"model": f"ircsn_r{size.depth}", "model_args": size.args | {"eps": 1e-5}}
+
+
+def _of_pathways(contents: Contents) -> Mapping[str, Any]:
+    """Frames of the slow pathway are spread, laterals normed, the slow pathway's channels first, as we have it."""
+    slow, fast = (SLOWFAST.size(contents.state, f"trunk.{way}.") for way in ("slow", "fast"))
+    kernel = contents.state["blocks.0.multipathway_fusion.conv_fast_to_slow.weight"].shape[2]
+    depths = f"r{slow.depth}" if slow.depth == fast.depth else f"r{slow.depth}_r{fast.depth}"
+    return _scaling(contents) | {
+        "model": f"slowfast_{depths}",
+        "model_args": slow.args | {"alpha": 4, "lateral_kernel": kernel},
+    }
+
+
+def _holding(*wanted: str) -> Callable[[Collection[str]], bool]:
+    return lambda keys: all(key in keys for key in wanted)
+
+
+FIRST = "blocks.1.res_blocks.0.branch2.conv_a.weight"
+
+PLAIN = Layout(NAME, _holding(FIRST), _rows((1, 2, 3, 4), 5), _of_plain)
+"""Slow, CSN and R(2+1)D."""
+POOLED = Layout(NAME, _holding(FIRST, "blocks.6.proj.weight"), _rows((1, 3, 4, 5), 6), _of_pooled)
+"""I3D and C2D, whose second block is a pooling."""
+SLOWFAST = Layout(NAME, _holding("blocks.0.multipathway_fusion.conv_fast_to_slow.weight"), _pathways(), _of_pathways)
+
+LAYOUTS = (SLOWFAST, POOLED, PLAIN)

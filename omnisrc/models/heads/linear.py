@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -29,12 +31,15 @@ class LinearHead(Head):
         return maps.mean((2, 3, 4), dtype=wide).reshape(-1, views, maps.shape[1]).mean(1)
 
     def forward(self, embedding: torch.Tensor) -> torch.Tensor:
+        return self.judged(self._logits, embedding)
+
+    def judged(self, judge: Callable[[torch.Tensor], torch.Tensor], embedding: torch.Tensor) -> torch.Tensor:
+        """Logits keep the weights' precision under autocast: they are compared, stored and exponentiated."""
         device = embedding.device.type
         if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
-            return self._logits(embedding)
-        # Logits keep the weights' precision under autocast: they are compared, stored and exponentiated.
+            return judge(embedding)
         with torch.autocast(device, enabled=False):
-            return self._logits(embedding.to(self.fc.weight.dtype))
+            return judge(embedding.to(self.fc.weight.dtype))
 
     def _logits(self, embedding: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.fc(self.dropout(embedding))

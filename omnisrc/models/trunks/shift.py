@@ -1,0 +1,18 @@
+"""The temporal shift (TSM, Lin et al., 2019): a 2-D network sees its neighbours in time at no cost."""
+
+from __future__ import annotations
+
+import torch
+
+
+def shift(frames: torch.Tensor, clip_len: int, part: int) -> torch.Tensor:
+    """(N*clip_len, C, H, W) -> the same: the first 1/part of the channels from the next frame, the second from the
+    last one, zeros beyond the ends of a clip."""
+    moved = frames.shape[1] // part
+    if moved == 0:
+        return frames
+    clips = frames.unflatten(0, (-1, clip_len))
+    nothing = torch.zeros_like(clips[:, :1, :moved])
+    ahead = torch.cat([clips[:, 1:, :moved], nothing], 1)
+    behind = torch.cat([nothing, clips[:, :-1, moved : 2 * moved]], 1)
+    return torch.cat([ahead.flatten(0, 1), behind.flatten(0, 1), frames[:, 2 * moved :]], 1)
