@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from omnisrc.errors import UserError
-from omnisrc.models.families import slowonly, tsn
+from omnisrc.models.families import c3d, slowonly, tsn, x3d
 from omnisrc.models.recogniser import Recogniser
 
-FAMILIES = (tsn, slowonly)
+FAMILIES = (tsn, slowonly, x3d, c3d)
 """Modules with a table `MODELS` of name -> constructor(num_classes, *, family's arguments)."""
 
 MODELS: dict[str, Callable[..., Recogniser]] = {
