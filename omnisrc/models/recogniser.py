@@ -44,7 +44,8 @@ class Recogniser(nn.Module):
 
     def _check_size(self, shape: torch.Size) -> None:
         spec = self.input
-        asked = (spec.clip_len, spec.crop_size, spec.crop_size)
+        frames = shape[3] if spec.dims == "2d" else spec.clip_len
+        asked = (frames, spec.crop_size, spec.crop_size)
         if spec.fixed and tuple(shape[3:]) != asked:
             given, own = ("{} frames of {} x {} pixels".format(*size) for size in (shape[3:], asked))
             raise UserError(f"{self.name} takes clips of {own} and no others, not {given}: set clip_len and crop_size")

@@ -17,8 +17,10 @@ Size = tuple[int, int, int]  # (time, height, width)
 
 BLOCKS = {
     18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
     50: (3, 4, 6, 3),
     101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
 }
 """Blocks in layer1 to layer4, by depth."""
 
