@@ -19,7 +19,7 @@ class InputSpec:
     Frames are RGB in 0..255; the model is given `(frames - mean) / std`. A view is one clip of `clip_len` frames,
     `frame_interval` apart; `num_segments` views are drawn from a video in training. For a 2-D model a view is one
     frame and the segments are TSN's. `crop_size` is the side, in pixels, of the square that the network is shown where
-    nothing else is asked for; a `fixed` network has weights for each place of a clip, and takes no other `clip_len` and
+    nothing else is asked for, out of frames whose short side is `short_side`; a `fixed` network has weights for each place of a clip, and takes no other `clip_len` and
     `crop_size`.
     """
 
@@ -30,4 +30,5 @@ class InputSpec:
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
     crop_size: int = 224
+    short_side: int = 256
     fixed: bool = False

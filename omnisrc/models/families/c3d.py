@@ -16,9 +16,7 @@ def c3d(num_classes: int, *, width: int = 64, dropout: float = 0.5) -> Recognise
     trunk = C3D(width)
     initialise(trunk, deviation=sum(IMAGENET_STD) / 3)
     head = FlattenedHead(trunk.channels, num_classes, dropout, hidden=64 * width)
-    spec = InputSpec(
-        "3d", clip_len=16, frame_interval=1, num_segments=1, mean=MEAN, std=STD, crop_size=112, fixed=True
-    )
+    spec = InputSpec("3d", 16, 1, 1, MEAN, STD, crop_size=112, short_side=128, fixed=True)
     return Recogniser(trunk, head, spec, num_classes)
 
 

@@ -24,7 +24,7 @@ GREY_STD: Triple = (57.375, 57.375, 57.375)
 def video_resnet(name: str, num_classes: int, *, dropout: float = 0.0) -> Recogniser:
     """`r3d_18`, `mc3_18`, `r2plus1d_18`: clips of 16 frames at 15 a second, 112 pixels."""
     trunk = VideoResNet(_network(name), strides_time=name != "mc3_18")
-    spec = InputSpec("3d", 16, 2, 1, KINETICS_MEAN, KINETICS_STD, crop_size=112)
+    spec = InputSpec("3d", 16, 2, 1, KINETICS_MEAN, KINETICS_STD, crop_size=112, short_side=128)
     return Recogniser(trunk, LinearHead(trunk.channels, num_classes, dropout), spec, num_classes)
 
 

@@ -33,13 +33,15 @@ def tsn_timm(num_classes: int, *, trunk: str = "resnet50", dropout: float = 0.4)
         raise UserError(f"timm has no network {trunk!r}: {hint}")
     network = timm.create_model(trunk, pretrained=False, num_classes=0, global_pool="")
     said = network.pretrained_cfg
+    crop_size = int(said["input_size"][-1])
     return segments(
         TimmTrunk(network),
         num_classes,
         dropout,
         mean=_of_bytes(said["mean"]),
         std=_of_bytes(said["std"]),
-        crop_size=int(said["input_size"][-1]),
+        crop_size=crop_size,
+        short_side=round(crop_size * 8 / 7),
         fixed=bool(said.get("fixed_input_size", False)),
     )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
-from torch import nn
+import torch
 
 from omnisrc.errors import UserError
 from omnisrc.models.heads.linear import LinearHead
@@ -21,6 +22,9 @@ QUIRKS: dict[str, dict[str, Any]] = {
     "inception_v3": {"aux_logits": False, "init_weights": True},
 }
 """Arguments without which a network of torchvision has parts that only its own training uses."""
+
+COUNTED = "regnet_"
+"""Networks that compute their widths with tensors, which needs a device that computes."""
 
 TOKENS = ("vit_",)
 """Networks of torchvision that give no maps; timm's namesakes do."""
@@ -43,11 +47,9 @@ def tsn_torchvision(num_classes: int, *, trunk: str = "resnet50", dropout: float
         hint = f"did you mean {', '.join(near)}?" if near else "try tsn_timm, which has many more"
         raise UserError(f"torchvision has no image trunk {trunk!r}: {hint}")
 
-    def build() -> nn.Module:
-        network: nn.Module = get_model(trunk, weights=None, **QUIRKS.get(trunk, {}))
-        return network
-
-    made = SteppedTrunk(build, channels_last=trunk.startswith("swin"), relu=trunk.startswith("densenet"))
+    with torch.device("cpu") if trunk.startswith(COUNTED) else nullcontext():
+        network = get_model(trunk, weights=None, **QUIRKS.get(trunk, {})).to(torch.get_default_device())
+    made = SteppedTrunk(network, channels_last=trunk.startswith("swin"), relu=trunk.startswith("densenet"))
     return segments(made, num_classes, dropout)
 
 

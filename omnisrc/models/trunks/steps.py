@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import nn
@@ -22,30 +23,30 @@ class SteppedTrunk(Trunk):
     The stages are the last maps of each size, from a quarter of the input on, by the names of the steps that give them.
 
     Args:
-        build: makes the network; it is called a second time on the meta device, to see the sizes of its maps.
+        network: a copy of it is shown a picture on the meta device, to see the sizes of its maps.
         channels_last: the maps between its `features` are (N, H, W, D), as Swin's are.
         relu: its classifier rectifies the last map before pooling it, as DenseNet's does.
     """
 
-    def __init__(self, build: Callable[[], nn.Module], channels_last: bool = False, relu: bool = False) -> None:
+    def __init__(self, network: nn.Module, channels_last: bool = False, relu: bool = False) -> None:
         super().__init__()
-        for name, child in maps_of(build()).items():
+        for name, child in maps_of(network).items():
             self.add_module(name, child)
         if relu:
             self.last_relu = nn.ReLU()
         self.channels_last = channels_last
-        with torch.device("meta"):
-            shape = list(maps_of(build()).items())
+        self.stages = self._stages()
+
+    def _stages(self) -> tuple[Stage, ...]:
         found: dict[int, Stage] = {}
         x = torch.empty(1, 3, PROBE, PROBE, device="meta")
-        for name, step in steps_of(shape):
-            x = step.eval()(x)
+        for name, step in steps_of(copy.deepcopy(self).to("meta").eval().named_children()):
+            x = step(x)
             channels, side = self._framed(name, x).shape[1:3]
             stride = 2 ** round(math.log2(PROBE / side))
             if stride >= 4:
                 found[stride] = Stage(name, channels, stride)
-        last = Stage(name, channels, stride)
-        self.stages = (*(stage for stage in found.values() if stage.stride < last.stride), last)
+        return tuple(found.values())
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         x = fold_frames(clips)
@@ -77,7 +78,7 @@ def maps_of(network: nn.Module) -> dict[str, nn.Module]:
     return kept
 
 
-def steps_of(children: Iterator[tuple[str, nn.Module]] | list[tuple[str, nn.Module]]) -> Iterator[tuple[str, nn.Module]]:
+def steps_of(children: Iterable[tuple[str, nn.Module]]) -> Iterator[tuple[str, nn.Module]]:
     """The children in their order, those of sequences and lists one by one."""
     for name, child in children:
         if isinstance(child, nn.Sequential | nn.ModuleList):
