@@ -19,8 +19,8 @@ class InputSpec:
     Frames are RGB in 0..255; the model is given `(frames - mean) / std`. A view is one clip of `clip_len` frames,
     `frame_interval` apart; `num_segments` views are drawn from a video in training. For a 2-D model a view is one
     frame and the segments are TSN's. `crop_size` is the side, in pixels, of the square that the network is shown where
-    nothing else is asked for, out of frames whose short side is `short_side`; a `fixed` network has weights for each place of a clip, and takes no other `clip_len` and
-    `crop_size`.
+    nothing else is asked for, out of frames whose short side is `short_side`; a `fixed` network has weights for each
+    place of a clip, and takes no other `clip_len` and `crop_size`.
     """
 
     dims: Literal["2d", "3d"]

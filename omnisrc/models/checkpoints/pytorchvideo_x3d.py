@@ -60,7 +60,7 @@ def their_key(key: str) -> str:
     if place:
         part = {ours: theirs for theirs, ours in IN_BLOCK}[place[3]]
         return f"blocks.{place[1]}.res_blocks.{place[2]}.{part}.{parameter}"
-    return f"{ {ours: theirs for theirs, ours in PARTS}[module]}.{parameter}"
+    return f"{ {ours: theirs for theirs, ours in PARTS}[module] }.{parameter}"
 
 
 def adapt(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -73,5 +73,6 @@ def meta(contents: Contents) -> Mapping[str, Any]:
     said: dict[str, Any] = {"mean": [114.75] * 3, "std": [57.375] * 3}
     named = re.search(r"x3d_(xs|s|m|l)(?![a-z])", contents.path.stem.lower())
     if named:
-        said |= {"model": f"x3d_{named[1]}"}
+        width = contents.state["blocks.0.norm.weight"].shape[0]
+        said |= {"model": f"x3d_{named[1]}", "model_args": {} if width == 24 else {"width": width}}
     return said

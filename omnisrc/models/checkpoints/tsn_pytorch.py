@@ -19,11 +19,11 @@ NAME = "tsn-pytorch"
 STEMS = {"conv1_7x7_s2": "conv1", "conv2_3x3_reduce": "conv2_reduce", "conv2_3x3": "conv2"}
 BRANCHES = {
     "1x1": "point",
-    "3x3_reduce": "single.0",
-    "3x3": "single.1",
-    "double_3x3_reduce": "double.0",
-    "double_3x3_1": "double.1",
-    "double_3x3_2": "double.2",
+    "3x3_reduce": "once.0",
+    "3x3": "once.1",
+    "double_3x3_reduce": "twice.0",
+    "double_3x3_1": "twice.1",
+    "double_3x3_2": "twice.2",
     "pool_proj": "pool.1",
 }
 """Their layer of a block, our module of it."""
@@ -62,7 +62,7 @@ def their_key(key: str) -> str:
     module, part, parameter = key.removeprefix("trunk.").rsplit(".", 2)
     block = re.fullmatch(r"(inception_\d[a-e])\.(.+)", module)
     if block:
-        layer = f"{block[1]}_{ {ours: theirs for theirs, ours in BRANCHES.items()}[block[2]]}"
+        layer = f"{block[1]}_{ {ours: theirs for theirs, ours in BRANCHES.items()}[block[2]] }"
     else:
         layer = {ours: theirs for theirs, ours in STEMS.items()}[module]
     return f"base_model.{layer}{'_bn' if part == 'bn' else ''}.{parameter}"

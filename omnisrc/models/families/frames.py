@@ -13,7 +13,6 @@ from omnisrc.models.trunks import bn_inception
 from omnisrc.models.trunks.resnet import ResNet, initialise
 from omnisrc.models.trunks.trunk import Trunk
 
-
 SPREAD = 0
 """As `frame_interval`: one frame of each of `clip_len` equal parts of the video. They make one view, in their order."""
 
@@ -48,9 +47,7 @@ def lrcn(
     return Recogniser(trunk, head, InputSpec("3d", clip_len=5, frame_interval=SPREAD, num_segments=1), num_classes)
 
 
-def trn(
-    depth: int, num_classes: int, *, width: int = 64, dropout: float = 0.8, frames: int = 8
-) -> Recogniser:
+def trn(depth: int, num_classes: int, *, width: int = 64, dropout: float = 0.8, frames: int = 8) -> Recogniser:
     """Multi-scale temporal relation network (Zhou et al., 2018) over the `frames` of a view, as MMAction2 builds it."""
     return relations(_resnet(depth, width, frozen=False), num_classes, dropout, frames)
 

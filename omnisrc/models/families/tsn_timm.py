@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from typing import Any
 
 from omnisrc.errors import UserError
 from omnisrc.models.families.tsn_trunks import segments
@@ -32,7 +34,7 @@ def tsn_timm(num_classes: int, *, trunk: str = "resnet50", dropout: float = 0.4)
         hint = f"did you mean {', '.join(near)}?" if near else "python -c 'import timm; print(timm.list_models())' says"
         raise UserError(f"timm has no network {trunk!r}: {hint}")
     network = timm.create_model(trunk, pretrained=False, num_classes=0, global_pool="")
-    said = network.pretrained_cfg
+    said: Mapping[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
     crop_size = int(said["input_size"][-1])
     return segments(
         TimmTrunk(network),

@@ -29,7 +29,7 @@ class FusionHead(LinearHead):
 
     def embed(self, maps: torch.Tensor, views: int) -> torch.Tensor:
         frames: torch.Tensor = self.relu(self.fc1(frame_features(maps)))  # (B*V, T, hidden)
-        return frames.unflatten(0, (-1, views)).mean((1, 2))
+        return frames.reshape(-1, views, *frames.shape[1:]).mean((1, 2))
 
 
 class RecurrentHead(LinearHead):
@@ -63,4 +63,4 @@ class RecurrentHead(LinearHead):
     def embed(self, maps: torch.Tensor, views: int) -> torch.Tensor:
         _, (last, _) = self.lstm(self.fc1(frame_features(maps)))  # (layers * directions, B*V, state)
         state = torch.cat(last[-self.directions :].unbind(0), dim=1)
-        return state.unflatten(0, (-1, views)).mean(1)
+        return state.reshape(-1, views, state.shape[1]).mean(1)

@@ -21,8 +21,8 @@ class ProjectedHead(LinearHead):
         nn.init.normal_(self.fc1.weight, std=(2 / hidden) ** 0.5)
 
     def embed(self, maps: torch.Tensor, views: int) -> torch.Tensor:
-        hidden = self.relu(self.fc1(super().embed(maps, 1)))
-        return hidden.reshape(-1, views, hidden.shape[1]).float().mean(1).to(hidden.dtype)
+        hidden: torch.Tensor = self.relu(self.fc1(super().embed(maps, 1)))
+        return hidden.reshape(-1, views, hidden.shape[1]).mean(1)
 
 
 class FlattenedHead(LinearHead):
@@ -46,5 +46,5 @@ class FlattenedHead(LinearHead):
 
     def embed(self, maps: torch.Tensor, views: int) -> torch.Tensor:
         hidden = self.relu6(self.fc6(self.pool5(maps).flatten(1)))
-        hidden = self.relu7(self.fc7(self.dropout6(hidden)))
-        return hidden.reshape(-1, views, hidden.shape[1]).mean(1)
+        out: torch.Tensor = self.relu7(self.fc7(self.dropout6(hidden)))
+        return out.reshape(-1, views, out.shape[1]).mean(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import combinations
 
 import torch
@@ -19,14 +20,23 @@ DRAWN = 3
 class Relation(nn.Module):
     """What `frames` ordered frames say together: their features side by side, one hidden layer, the classes."""
 
-    def __init__(self, frames: int, channels: int, hidden: int, num_classes: int) -> None:
+    def __init__(self, frames: int, features: int, hidden: int, num_classes: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(frames * channels, hidden)
+        self.fc1 = nn.Linear(frames * features, hidden)
         self.fc2 = nn.Linear(hidden, num_classes)
+        nn.init.kaiming_normal_(self.fc1.weight, nonlinearity="relu")
+        nn.init.zeros_(self.fc1.bias)
+        # Some twenty relations are summed: each begins small, and their sum like other heads' logits.
+        nn.init.normal_(self.fc2.weight, std=0.001)
+        nn.init.zeros_(self.fc2.bias)
 
     def forward(self, chosen: torch.Tensor) -> torch.Tensor:
-        """(N, relations, frames, channels), rectified -> (N, relations, hidden)."""
-        return torch.relu(self.fc1(chosen.flatten(2)))
+        """(N, relations, frames, features), rectified -> (N, hidden), the mean over the relations."""
+        return torch.relu(self.fc1(chosen.flatten(2))).mean(1)
+
+    def answer(self, hidden: torch.Tensor, relations: int) -> torch.Tensor:
+        """The logits of `relations` relations whose hidden layers sum to `hidden` (N, hidden)."""
+        return linear(hidden, self.fc2.weight) + relations * self.fc2.bias
 
 
 class RelationHead(Head):
@@ -50,17 +60,8 @@ class RelationHead(Head):
         scales = range(frames, 1, -1)
         self.relations = nn.ModuleList(Relation(scale, features, hidden, num_classes) for scale in scales)
         self.choices = [torch.tensor(list(combinations(range(frames), scale)), device="cpu") for scale in scales]
-        self._initialise(channels)
-
-    def _initialise(self, channels: int) -> None:
         nn.init.normal_(self.fc_frame.weight, std=channels**-0.5)
         nn.init.zeros_(self.fc_frame.bias)
-        for relation in self.relations:
-            nn.init.kaiming_normal_(relation.fc1.weight, nonlinearity="relu")
-            nn.init.zeros_(relation.fc1.bias)
-            # Some twenty relations are summed: each begins small, and their sum like other heads' logits.
-            nn.init.normal_(relation.fc2.weight, std=0.001)
-            nn.init.zeros_(relation.fc2.bias)
 
     def counted(self, scale: int) -> int:
         """How many relations of a scale are summed."""
@@ -68,22 +69,24 @@ class RelationHead(Head):
 
     def embed(self, maps: torch.Tensor, views: int) -> torch.Tensor:
         if maps.shape[2] != self.frames:
-            raise UserError(f"this network relates {self.frames} frames, not {maps.shape[2]}: set clip_len={self.frames}")
+            raise UserError(
+                f"this network relates {self.frames} frames, not {maps.shape[2]}: set clip_len={self.frames}"
+            )
         features = torch.relu(self.fc_frame(self.dropout(frame_features(maps))))  # (B*V, T, features)
-        parts = [self._part(at, features) for at in range(len(self.relations))]
-        return torch.cat(parts, dim=1).unflatten(0, (-1, views)).mean(1)
+        parts = torch.cat([self._part(at, relation, features) for at, relation in self._scales()], dim=1)
+        return parts.reshape(-1, views, parts.shape[1]).mean(1)
 
-    def _part(self, scale: int, features: torch.Tensor) -> torch.Tensor:
+    def _scales(self) -> Iterator[tuple[int, Relation]]:
+        return ((at, relation) for at, relation in enumerate(self.relations) if isinstance(relation, Relation))
+
+    def _part(self, scale: int, relation: Relation, features: torch.Tensor) -> torch.Tensor:
         choices, counted = self.choices[scale].to(features.device), self.counted(scale)
         if self.training:
             choices = choices[torch.randperm(len(choices))[:counted].to(features.device)]
-        mean: torch.Tensor = self.relations[scale](features[:, choices]).mean(1)
+        mean: torch.Tensor = relation(features[:, choices])
         return mean * counted
 
     def forward(self, embedding: torch.Tensor) -> torch.Tensor:
-        parts = embedding.unflatten(1, (len(self.relations), -1)).unbind(1)
-        logits = embedding.new_zeros(())
-        for scale, (relation, part) in enumerate(zip(self.relations, parts, strict=True)):
-            layer = relation.fc2
-            logits = logits + linear(part, layer.weight) + self.counted(scale) * layer.bias
-        return logits
+        parts = embedding.reshape(len(embedding), len(self.relations), -1).unbind(1)
+        answers = [relation.answer(parts[at], self.counted(at)) for at, relation in self._scales()]
+        return torch.stack(answers).sum(0)

@@ -64,15 +64,16 @@ class Block(nn.Module):
         super().__init__()
         point, (reduced, single), (double_reduced, double), pooled, projected = BLOCKS[name]
         stride = 1 if point else 2
-
         point, reduced, single, double_reduced, double, projected = (
             max(size * width // 64, min(size, 1))
             for size in (point, reduced, single, double_reduced, double, projected)
         )
         self.point = ConvNorm(inputs, point, 1) if point else None
-        self.single = nn.Sequential(ConvNorm(inputs, reduced, 1), ConvNorm(reduced, single, 3, stride))
-        self.double = nn.Sequential(
-            ConvNorm(inputs, double_reduced, 1), ConvNorm(double_reduced, double, 3), ConvNorm(double, double, 3, stride)
+        self.once = nn.Sequential(ConvNorm(inputs, reduced, 1), ConvNorm(reduced, single, 3, stride))
+        self.twice = nn.Sequential(
+            ConvNorm(inputs, double_reduced, 1),
+            ConvNorm(double_reduced, double, 3),
+            ConvNorm(double, double, 3, stride),
         )
         self.pool: nn.Module = HalvingPool()
         if projected:
@@ -81,7 +82,7 @@ class Block(nn.Module):
         self.channels = point + single + double + (projected or inputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        branches = [self.single(x), self.double(x), self.pool(x)]
+        branches = [self.once(x), self.twice(x), self.pool(x)]
         if self.point is not None:
             branches.insert(0, self.point(x))
         return torch.cat(branches, dim=1)

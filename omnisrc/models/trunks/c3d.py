@@ -53,7 +53,7 @@ class C3D(Trunk):
 
 
 def initialise(trunk: C3D, deviation: float) -> None:
-    """He initialisation; `deviation` is the input's, which the first kernels take back, as there is no norm to do it."""
+    """He initialisation. The first kernels take back the input's `deviation`, as there is no norm to do it."""
     for name, module in trunk.named_modules():
         if isinstance(module, nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

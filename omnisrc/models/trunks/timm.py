@@ -47,4 +47,4 @@ class TimmTrunk(Trunk):
             return x.permute(0, 3, 1, 2) if getattr(self.net, "output_fmt", "NCHW") == "NHWC" else x
         tokens = x[:, int(getattr(self.net, "num_prefix_tokens", 0)) :]
         patch = (frames.shape[2] * frames.shape[3] / tokens.shape[1]) ** 0.5
-        return tokens.transpose(1, 2).unflatten(2, (round(frames.shape[2] / patch), -1))
+        return tokens.transpose(1, 2).reshape(len(x), x.shape[2], round(frames.shape[2] / patch), -1)

@@ -41,13 +41,11 @@ class VideoResNet(Adopted):
         widths = (64, 128, 256, 512)
         super().__init__(
             network,
-            tuple(
-                Stage(f"layer{at + 1}", widths[at], 2 * 2**at, 2**at if strides_time else 1) for at in range(4)
-            ),
+            tuple(Stage(f"layer{at + 1}", widths[at], 2 * 2**at, 2**at if strides_time else 1) for at in range(4)),
         )
 
     def walk(self, clips: torch.Tensor) -> Iterator[torch.Tensor]:
-        x = self.stem(clips)
+        x = self.get_submodule("stem")(clips)
         for stage in self.stages:
             x = self.get_submodule(stage.name)(x)
             yield x
@@ -65,7 +63,7 @@ class S3D(Adopted):
 
     def walk(self, clips: torch.Tensor) -> Iterator[torch.Tensor]:
         x = clips
-        for at, step in enumerate(self.features.children()):
+        for at, step in enumerate(self.get_submodule("features").children()):
             x = step(x)
             if at in self.ENDS:
                 yield x
@@ -81,11 +79,13 @@ class Swin3D(Adopted):
         super().__init__(network, tuple(Stage(f"stage{at + 1}", width * 2**at, 4 * 2**at, 2) for at in range(4)))
 
     def walk(self, clips: torch.Tensor) -> Iterator[torch.Tensor]:
-        x = self.pos_drop(self.patch_embed(clips))  # (N, T/2, H/4, W/4, D)
-        for at, step in enumerate(self.features.children()):  # stages, and between them the merging of patches
+        x = self.get_submodule("pos_drop")(self.get_submodule("patch_embed")(clips))  # (N, T/2, H/4, W/4, D)
+        for at, step in enumerate(
+            self.get_submodule("features").children()
+        ):  # stages, and between them the merging of patches
             x = step(x)
             if at == 6:
-                x = self.norm(x)
+                x = self.get_submodule("norm")(x)
             if at % 2 == 0:
                 yield x.permute(0, 4, 1, 2, 3)
 
@@ -117,10 +117,10 @@ class MViT(Adopted):
 
     def walk(self, clips: torch.Tensor) -> Iterator[torch.Tensor]:
         tokens = clips
-        for at, (tokens, size) in enumerate(_blocks(self, clips)):  # noqa: B007
+        for at, (tokens, size) in enumerate(_blocks(self, clips)):
             if at in self.ends:
-                yield tokens[:, 1:].transpose(1, 2).unflatten(2, size)
-        yield self.norm(tokens)[:, 0, :, None, None, None]
+                yield tokens[:, 1:].transpose(1, 2).reshape(len(clips), -1, *size)
+        yield self.get_submodule("norm")(tokens)[:, 0, :, None, None, None]
 
 
 def _blocks(trunk: nn.Module, clips: torch.Tensor) -> Iterator[tuple[torch.Tensor, tuple[int, int, int]]]:
