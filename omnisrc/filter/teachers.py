@@ -24,7 +24,6 @@ from omnisrc.study import Study
 if TYPE_CHECKING:
     from omnisrc.models import CheckpointReport, Recogniser
 
-CROP = 224
 SHORT_SIDE_TO_CROP = 8 / 7  # 256 for a crop of 224
 
 
@@ -123,7 +122,7 @@ def _released_meta(path: Path) -> dict[str, Any]:
 def _input_of(model: Recogniser, meta: Mapping[str, Any], settings: FilterSettings) -> TeacherInput:
     sampling = meta.get("sampling") or {}
     spec = model.input
-    crop = settings.crop_size or int(sampling.get("crop_size") or CROP)
+    crop = settings.crop_size or int(sampling.get("crop_size") or spec.crop_size)
     trained = int(sampling.get("crop_size") or 0), int(sampling.get("short_side") or 0)
     ratio = trained[1] / trained[0] if all(trained) else SHORT_SIDE_TO_CROP
     flat = spec.dims == "2d"

@@ -8,10 +8,40 @@ from collections.abc import Callable
 from typing import Any
 
 from omnisrc.errors import UserError
-from omnisrc.models.families import csn, i3d, omni, r2plus1d, slowfast, slowonly, tsm, tsn
+from omnisrc.models.families import (
+    c3d,
+    csn,
+    frames,
+    i3d,
+    omni,
+    r2plus1d,
+    slowfast,
+    slowonly,
+    torchvision_video,
+    tsm,
+    tsn,
+    tsn_timm,
+    tsn_trunks,
+    x3d,
+)
 from omnisrc.models.recogniser import Recogniser
 
-FAMILIES = (tsn, slowonly, tsm, i3d, r2plus1d, csn, slowfast, omni)
+FAMILIES = (
+    tsn,
+    slowonly,
+    tsm,
+    i3d,
+    r2plus1d,
+    csn,
+    slowfast,
+    omni,
+    x3d,
+    c3d,
+    frames,
+    tsn_trunks,
+    tsn_timm,
+    torchvision_video,
+)
 """Modules with a table `MODELS` of name -> constructor(num_classes, *, family's arguments)."""
 
 MODELS: dict[str, Callable[..., Recogniser]] = {
@@ -26,8 +56,13 @@ def model_names() -> list[str]:
 def create_model(name: str, num_classes: int, **args: Any) -> Recogniser:
     """A fresh recogniser. `args` are the family's: `width` (channels of the stem), `dropout`, `zero_init_gamma`.
 
+    `tsn_timm.convnext_tiny` is short for `tsn_timm` with `trunk="convnext_tiny"`.
+
     Raises UserError for an unknown name or argument, and for values that make no network.
     """
+    name, dot, trunk = name.partition(".")
+    if dot:
+        args = {"trunk": trunk, **args}
     if name not in MODELS:
         raise UserError(f"unknown model {name!r}: {_meant(name, model_names())}")
     build = MODELS[name]

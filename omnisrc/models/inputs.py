@@ -22,6 +22,9 @@ class InputSpec:
     it averages; a model that minds their order (TSM) has them as the frames of one view, whatever its convolutions.
 
     takes_stills: a still is given as a clip of one frame; other 3-D models are given it `clip_len` times.
+    crop_size: side, in pixels, of the square that the network is shown where nothing else is asked for, out of frames
+        whose short side is `short_side`.
+    fixed: the network has weights for each place of a clip, and takes no other `clip_len` and `crop_size`.
     """
 
     dims: Literal["2d", "3d"]
@@ -31,3 +34,6 @@ class InputSpec:
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
     takes_stills: bool = False
+    crop_size: int = 224
+    short_side: int = 256
+    fixed: bool = False

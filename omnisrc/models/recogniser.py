@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from omnisrc.errors import UserError
 from omnisrc.models.heads.head import Head
 from omnisrc.models.inputs import InputSpec
 from omnisrc.models.trunks.trunk import Trunk
@@ -39,7 +40,16 @@ class Recogniser(nn.Module):
         """(B, V, C, T, H, W) -> (B, E), the embedding that the head classifies."""
         if views.ndim != 6:
             raise ValueError(f"a recogniser takes (B, V, C, T, H, W), not a tensor of shape {tuple(views.shape)}")
+        self._check_size(views.shape)
         return self.head.embed(self.trunk(views.flatten(0, 1)), views.shape[1])
+
+    def _check_size(self, shape: torch.Size) -> None:
+        spec = self.input
+        frames = shape[3] if spec.dims == "2d" else spec.clip_len
+        asked = (frames, spec.crop_size, spec.crop_size)
+        if spec.fixed and tuple(shape[3:]) != asked:
+            given, own = ("{} frames of {} x {} pixels".format(*size) for size in (shape[3:], asked))
+            raise UserError(f"{self.name} takes clips of {own} and no others, not {given}: set clip_len and crop_size")
 
     def forward(self, views: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.head(self.features(views))

@@ -34,7 +34,7 @@ class TrainSettings:
     frame_interval: int = 0
     num_segments: int = 0
     target_fps: float = 0.0  # frames are counted at this rate; 0: as they come
-    crop_size: int = 224
+    crop_size: int = 0
     short_side: int = 0  # frames are brought down to it before the crop; 0: 8/7 of the crop (256 for 224)
     crop: Literal["random-resized", "multi-scale", "centre"] = "random-resized"
     crop_area: tuple[float, float] = (0.08, 1.0)  # of the frame, for random-resized
@@ -85,7 +85,7 @@ class TrainSettings:
     cache_mb: int = 512  # decoded frames kept in memory by each process of the run
 
     def __post_init__(self) -> None:
-        positive = ("crop_size", "batch_size", "shard_window", "lr", "log_every", "mixup_alpha")
+        positive = ("batch_size", "shard_window", "lr", "log_every", "mixup_alpha")
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be greater than 0, not {getattr(self, name)}")
@@ -93,7 +93,16 @@ class TrainSettings:
         for name in shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
-        least = ("clip_len", "frame_interval", "num_segments", "short_side", "steps", "weight_decay", "clip_grad")
+        least = (
+            "clip_len",
+            "frame_interval",
+            "num_segments",
+            "crop_size",
+            "short_side",
+            "steps",
+            "weight_decay",
+            "clip_grad",
+        )
         for name in (*least, "target_fps", "eval_every", "threads", "cache_mb", "brightness", "contrast", "saturation"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")

@@ -25,18 +25,29 @@ def resolve(settings: TrainSettings, spec: InputSpec, mix: dict[str, float], man
     """The settings with everything filled in that they leave to the model or the data.
 
     Steps in an epoch come from the manifest, so they are the same on every rank.
+
+    Raises:
+        UserError: the model takes clips of one size, and the settings ask for another.
     """
     first = next(iter(mix))
     steps = settings.steps
     if not steps:
         rows = len(manifest.rows(source=first, split="train"))
         steps = max(1, round(settings.epochs * rows / settings.batch_size))
+    crop_size = settings.crop_size or spec.crop_size
+    clip_len = settings.clip_len or spec.clip_len
+    if spec.fixed and (clip_len, crop_size) != (spec.clip_len, spec.crop_size):
+        raise UserError(
+            f"{settings.model} takes clips of {spec.clip_len} frames of {spec.crop_size} x {spec.crop_size} pixels and"
+            f" no others, not {clip_len} of {crop_size} x {crop_size}; leave train.clip_len and train.crop_size out."
+        )
     return dataclasses.replace(
         settings,
-        clip_len=settings.clip_len or spec.clip_len,
+        clip_len=clip_len,
         frame_interval=settings.frame_interval or spec.frame_interval,
         num_segments=settings.num_segments or spec.num_segments,
-        short_side=settings.short_side or round(settings.crop_size * 8 / 7),
+        crop_size=crop_size,
+        short_side=settings.short_side or round(crop_size * 8 / 7),
         steps=steps,
         eval_every=settings.eval_every or max(1, steps // 10),
     )

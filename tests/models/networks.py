@@ -31,3 +31,28 @@ def views(model: Recogniser, batch: int = 2, side: int = 32) -> torch.Tensor:
     """(batch, 3, 3, T, side, side): frames for a 2-D network, clips of four for a 3-D one."""
     frames = 1 if model.input.dims == "2d" else 4
     return torch.randn(batch, 3, 3, frames, side, side)
+
+
+def season(model: Recogniser) -> Recogniser:
+    """Random statistics and gammas of norms, where there are any; in evaluation mode."""
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d | torch.nn.BatchNorm3d):
+                module.running_var.uniform_(0.5, 1.5)
+                module.weight.normal_(0.8, 0.2)
+    return model.eval()
+
+
+def check_stages(model: Recogniser, clips: torch.Tensor) -> None:
+    """That a trunk gives the map of every stage as it says, sizes rounded up, and `forward` the last of them."""
+    trunk = model.trunk.eval()
+    with torch.no_grad():
+        maps, last = trunk.maps(clips), trunk(clips)
+    assert list(maps) == [stage.name for stage in trunk.stages]
+    if last.device.type != "meta":
+        assert torch.equal(maps[trunk.stages[-1].name], last)
+    for stage in trunk.stages:
+        frames, *sides = (-(-size // stride) for size, stride in zip(
+            clips.shape[2:], (stage.temporal_stride, stage.stride, stage.stride), strict=True
+        ))  # fmt: skip
+        assert tuple(maps[stage.name].shape) == (len(clips), stage.channels, frames, *sides), stage

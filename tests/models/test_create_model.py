@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from omnisrc.errors import UserError
-from omnisrc.models import create_model, model_names
+from omnisrc.models import create_model
+from omnisrc.models.families import slowonly, tsn
 from tests.models.networks import seasoned, views
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", [*tsn.MODELS, *slowonly.MODELS])
 def test_views_become_logits_and_an_embedding(name: str) -> None:
     model = seasoned(name, classes=7)
     given = views(model)

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
-from omnisrc.models.checkpoints import mmaction, mmaction2, ours, pytorchvideo, torchvision
+from omnisrc.models.checkpoints import (
+    caffe_c3d,
+    mmaction,
+    mmaction2,
+    mmaction2_c3d,
+    mmaction2_trn,
+    ours,
+    pytorchvideo,
+    pytorchvideo_x3d,
+    timm,
+    torchvision,
+    tsn_pytorch,
+)
 from omnisrc.models.checkpoints.container import Contents
 
 
@@ -24,7 +36,19 @@ class Format(Protocol):
         """What the file, or the format, says of input scaling, sampling, classes, licence and source."""
 
 
-FORMATS: tuple[Format, ...] = (ours, *mmaction2.LAYOUTS, mmaction.LAYOUT, *pytorchvideo.LAYOUTS, torchvision)
+FORMATS: tuple[Format, ...] = (
+    ours,
+    mmaction2_trn,
+    mmaction2_c3d,
+    *mmaction2.LAYOUTS,
+    mmaction.LAYOUT,
+    pytorchvideo_x3d,
+    *pytorchvideo.LAYOUTS,
+    tsn_pytorch,
+    caffe_c3d,
+    torchvision,
+    timm,
+)
 """Asked in this order; the first match reads the file."""
 
 

@@ -101,7 +101,9 @@ def _of_separated(contents: Contents) -> Mapping[str, Any]:
 def _of_non_local(contents: Contents) -> Mapping[str, Any]:
     """Dot product and embedded Gaussian have the same weights: the file's name tells them apart."""
     name = contents.path.name
-    kind = "gauss" if not any(".theta." in key for key in contents.state) else "embedded" if "gaussian" in name else "dot"
+    kind = (
+        "gauss" if not any(".theta." in key for key in contents.state) else "embedded" if "gaussian" in name else "dot"
+    )
     args = RESNET_LAYOUT.size(contents.state).args
     return dict(openmmlab_meta(contents)) | {"model": f"i3d_nl_{kind}", "model_args": args}
 
