@@ -139,6 +139,11 @@ RELEASED = (
 """The first that fits an asked name is the one recommended."""
 
 
+def released_by_hash(sha256: str) -> Released | None:
+    """The released file of this SHA-256, by its first 8 digits."""
+    return next((file for file in RELEASED if sha256.startswith(file.sha256)), None)
+
+
 def find_weights(name: str, folder: Path) -> Path:
     """The file that `--teacher NAME|FILE` means: a path, a file in the workspace's `models/`, or a released one there.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+import torch
 
 from omnisrc.models.checkpoints import mmaction, mmaction2, ours, pytorchvideo, torchvision
 from omnisrc.models.checkpoints.container import Contents
@@ -21,7 +23,18 @@ class Format(Protocol):
         """Our name of the file's `key`; None for what is no part of a recogniser."""
 
     def meta(self, contents: Contents) -> Mapping[str, Any]:
-        """What the file, or the format, says of input scaling, sampling, classes, licence and source."""
+        """What the file, or the format, says of input scaling, sampling, classes, licence and source.
+
+        `family`, the first part of a model's name, where the names in the file tell what shapes do not (a shift).
+        """
+
+
+@runtime_checkable
+class Adapting(Protocol):
+    """A format whose tensors differ from ours by more than their names."""
+
+    def adapt(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The tensors, under our names already, in our order of channels or columns."""
 
 
 FORMATS: tuple[Format, ...] = (ours, mmaction2, mmaction, pytorchvideo, torchvision)

@@ -59,10 +59,9 @@ def load_checkpoint(model: Recogniser, path: Path | str, strict: bool = True) ->
 def load_model(path: Path | str) -> tuple[Recogniser, CheckpointReport]:
     """The recogniser that a file holds: built by its metadata or else by its shapes, and strictly filled."""
     found = read_checkpoint(Path(path))
-    name, classes, args = (found.meta.get(key) for key in ("model", "num_classes", "model_args"))
-    if not isinstance(name, str) or not isinstance(classes, int):
+    if found.match is None or found.num_classes is None:
         raise UserError(f"{path} fits no model known here, or has no head: name the model that it is for")
-    model = create_model(name, classes, **(args or {}))
+    model = create_model(found.match.name, found.num_classes, **found.match.args)
     return model, _fill(model, found, strict=True)
 
 
