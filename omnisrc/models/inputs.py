@@ -18,7 +18,7 @@ class InputSpec:
 
     Frames are RGB in 0..255; the model is given `(frames - mean) / std`. A view is one clip of `clip_len` frames,
     `frame_interval` apart; `num_segments` views are drawn from a video in training. For a 2-D model a view is one
-    frame and the segments are TSN's.
+    frame and the segments are TSN's. It is a square of `crop_size`, out of frames whose short side is `short_side`.
     """
 
     dims: Literal["2d", "3d"]
@@ -27,3 +27,5 @@ class InputSpec:
     num_segments: int
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
+    crop_size: int = 224
+    short_side: int = 256

@@ -1,7 +1,7 @@
 """Released weights that the models here can load: where they are, what they scored, under which licence.
 
 All are MMAction2's (open-mmlab/mmaction2, the model cards of TSN, SlowOnly and OmniSource). Nothing here fetches
-anything, and nothing imports torch.
+anything (see `fetch`), and nothing imports torch.
 """
 
 from __future__ import annotations
@@ -144,6 +144,11 @@ def released_by_hash(sha256: str) -> Released | None:
     return next((file for file in RELEASED if sha256.startswith(file.sha256)), None)
 
 
+def released_named(name: str) -> list[Released]:
+    """The released files that a name means: one file's own name, or all of a model or a family."""
+    return [file for file in RELEASED if name in (file.name, file.model, file.model.split("_")[0])]
+
+
 def find_weights(name: str, folder: Path) -> Path:
     """The file that `--teacher NAME|FILE` means: a path, a file in the workspace's `models/`, or a released one there.
 
@@ -151,13 +156,13 @@ def find_weights(name: str, folder: Path) -> Path:
     says which file to put where.
     """
     given = Path(name)
+    if given.is_file():
+        return given
     if given.suffix in SUFFIXES or len(given.parts) > 1:
-        if given.is_file():
-            return given
         if not (folder / given).is_file():
-            raise UserError(f"there is no weights file {given}, nor {folder / given}: check the path")
+            raise UserError(f"there is no weights file {given}, and none in {folder} of that name: check the path")
         return folder / given
-    fitting = [file for file in RELEASED if name in (file.name, file.model, file.model.split("_")[0])]
+    fitting = released_named(name)
     names = [f"{name}{suffix}" for suffix in SUFFIXES] + [file.file for file in fitting]
     for file_name in names:
         if (folder / file_name).is_file():
@@ -169,11 +174,16 @@ def _advice(name: str, folder: Path, fitting: list[Released]) -> str:
     if fitting:
         first = fitting[0]
         return (
-            f"there are no weights for {name!r} in {folder}: put {first.url} there ({first.top1:g} % top-1 on "
-            f"{first.class_list}, {first.licence}), or train your own with "
-            f"`omnisrc train --mix target --model {first.model}`"
+            f"there are no weights for {name!r} in {folder}: fetch {first.url} with `omnisrc models add {first.name}` "
+            f"or put it there ({first.top1:g} % top-1 on {first.class_list}, {first.licence}), or train your own "
+            f"with `omnisrc train --mix target --model {first.model}`"
         )
-    known = [file.name for file in RELEASED] + sorted({file.model for file in RELEASED} | {"slowonly", "tsn"})
+    return f"there are no weights {name!r} in {folder} and no released ones of that name{near_names(name)}"
+
+
+def near_names(name: str) -> str:
+    """`: did you mean ...?` for a name that is not in the table."""
+    families = sorted({file.model.split("_")[0] for file in RELEASED})
+    known = [file.name for file in RELEASED] + sorted({file.model for file in RELEASED}) + families
     near = difflib.get_close_matches(name, known, n=3)
-    meant = f"did you mean {', '.join(near)}?" if near else "give a file, or one of slowonly, tsn"
-    return f"there are no weights {name!r} in {folder} and no released ones of that name: {meant}"
+    return f": did you mean {', '.join(near)}?" if near else f": give a file, or one of {', '.join(families)}"

@@ -124,7 +124,7 @@ def test_a_run_begins_with_other_weights(world, capsys, tmp_path):
         (["--model", "slowonly_r5"], [], "slowonly_r50"),
         (["--set", "train.learning=1"], [], "no setting train.learning"),
         (["--selection", "mane"], [], "Did you mean main"),
-        (["--init", "/no/such/file"], [], "no file /no/such/file"),
+        (["--init", "/no/such/file"], [], "no weights file /no/such/file"),
         (["--name", "a/b"], [], "cannot name a run"),
         (["--mix", "target:9,web:1"], [], "leaves none of web-image"),
         ([], ["train.device=cuda:9"], "CUDA"),

@@ -28,21 +28,33 @@ class Fit:
     inflated: bool
 
 
-def fit(model: Recogniser, found: Checkpoint, strict: bool) -> Fit:
-    """Raises UserError where the file does not fit; the rules are `load_checkpoint`'s."""
+def fit(model: Recogniser, found: Checkpoint, strict: bool, with_head: bool = True) -> Fit:
+    """Raises UserError where the file does not fit; the rules are `load_checkpoint`'s.
+
+    Without `with_head` the file's head is left out of a start whatever its shape.
+    """
     target = model.state_dict()
     inflated = not strict and inflates(found.state, target)
     state = inflate(found.state, target) if inflated else found.state
-    left_out = () if strict else _unfit_head(state, target)
-    missing = tuple(key for key in target if key not in state and not key.endswith(COUNTER))
-    unexpected = tuple(key for key in state if key not in target and key not in left_out)
-    unlike = [key for key in state if key in target and key not in left_out and state[key].shape != target[key].shape]
+    left_out = () if strict else _unfit_head(state, target, with_head)
+    kept = {key: value for key, value in state.items() if key not in left_out}
+    lacking, surplus, unlike = differences(target, kept)
+    missing = tuple(key for key in lacking if key not in left_out)
+    unexpected = tuple(surplus)
     needed = missing if strict else tuple(key for key in missing if not _may_lack(model, key))
     beyond = unexpected if strict else tuple(key for key in unexpected if key.startswith("trunk."))
     if needed or unlike or beyond:
         raise UserError(_why(model, target, found, needed, beyond, unlike))
-    fitting = {key: value for key, value in state.items() if key in target and key not in left_out}
+    fitting = {key: value for key, value in kept.items() if key in target}
     return Fit(fitting, missing, unexpected, left_out, inflated)
+
+
+def differences(target: State, state: State) -> tuple[list[str], list[str], list[str]]:
+    """Names that lack, names without a place, and names whose shape is another."""
+    missing = [key for key in target if key not in state and not key.endswith(COUNTER)]
+    unexpected = [key for key in state if key not in target]
+    unlike = [key for key in state if key in target and state[key].shape != target[key].shape]
+    return missing, unexpected, unlike
 
 
 def _may_lack(model: Recogniser, key: str) -> bool:
@@ -50,11 +62,11 @@ def _may_lack(model: Recogniser, key: str) -> bool:
     return not key.startswith("trunk.") or any(re.search(added, key) for added in model.trunk.added)
 
 
-def _unfit_head(state: State, target: State) -> tuple[str, ...]:
-    """The file's whole head, if any part of it has another shape."""
+def _unfit_head(state: State, target: State, wanted: bool) -> tuple[str, ...]:
+    """The file's whole head, if any part of it has another shape or none of it is wanted."""
     head = [key for key in state if key.startswith("head.")]
     unlike = any(key in target and state[key].shape != target[key].shape for key in head)
-    return tuple(head) if unlike else ()
+    return tuple(head) if unlike or not wanted else ()
 
 
 def _why(

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from omnisrc.models.checkpoints import mmaction, mmaction2, ours, pytorchvideo, torchvision
+from omnisrc.models.checkpoints import mmaction, mmaction2, ours, pyslowfast, pytorchvideo, torchvision
 from omnisrc.models.checkpoints.container import Contents
 
 
@@ -25,7 +25,8 @@ class Format(Protocol):
     def meta(self, contents: Contents) -> Mapping[str, Any]:
         """What the file, or the format, says of input scaling, sampling, classes, licence and source.
 
-        `family`, the first part of a model's name, where the names in the file tell what shapes do not (a shift).
+        `channel_order` bgr has the stem and the scaling turned to RGB; `bn_eps` is the norms'. `family` is the first
+        part of a model's name, where the names in the file tell what shapes do not (a shift).
         """
 
 
@@ -37,7 +38,7 @@ class Adapting(Protocol):
         """The tensors, under our names already, in our order of channels or columns."""
 
 
-FORMATS: tuple[Format, ...] = (ours, mmaction2, mmaction, pytorchvideo, torchvision)
+FORMATS: tuple[Format, ...] = (ours, mmaction2, mmaction, pytorchvideo, pyslowfast, torchvision)
 """Asked in this order; the first match reads the file."""
 
 

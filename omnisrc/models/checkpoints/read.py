@@ -31,6 +31,7 @@ class Checkpoint:
     sha256: str
     state: dict[str, torch.Tensor]
     said: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def match(self) -> Match | None:
@@ -61,9 +62,9 @@ class Checkpoint:
         return meta
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path, averaged: bool = True) -> Checkpoint:
     """Raises UserError for what cannot be read (see `open_contents`) and for weights of no known format."""
-    contents = open_contents(path)
+    contents = open_contents(path, averaged)
     form = format_of(contents.state)
     if form is None:
         raise UserError(
@@ -74,7 +75,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
     state = {key: value for key, value in renamed.items() if key is not None}
     if isinstance(form, Adapting):
         state = form.adapt(state)
-    return Checkpoint(path, form.NAME, contents.sha256, state, dict(form.meta(contents)))
+    said, notes = dict(form.meta(contents)), list(contents.notes)
+    if said.pop("channel_order", "rgb") == "bgr":
+        state, said = to_rgb(state, said)
+        notes.append("it takes BGR: its stem and its scaling were turned to RGB")
+    return Checkpoint(path, form.NAME, contents.sha256, state, said, tuple(notes))
+
+
+def to_rgb(state: dict[str, torch.Tensor], said: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """A network of BGR frames as one of RGB frames: the same outputs, for the same frames in the other order."""
+    stems = [key for key, value in state.items() if key.startswith("trunk.") and value.ndim > 3 and value.shape[1] == 3]
+    turned = {key: state[key].flip(1) for key in stems}
+    scaling: dict[str, Any] = {word: list(said[word])[::-1] for word in ("mean", "std") if word in said}
+    return {**state, **turned}, {**said, **scaling}
 
 
 def some(keys: Collection[str], most: int = 3) -> str:

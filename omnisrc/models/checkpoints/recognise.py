@@ -62,6 +62,12 @@ def also_fits(state: Mapping[str, torch.Tensor], match: Match) -> list[str]:
     return [name for name in in_order("") if name != match.name and match_of(name, shapes, alone)]
 
 
+def nearest(state: Mapping[str, torch.Tensor]) -> str:
+    """The model that shares most names and shapes with these weights; all models are built for the answer."""
+    shapes = shapes_of(state).items()
+    return max(in_order(""), key=lambda name: len(shapes & (layout(name) or {}).items()))
+
+
 def in_order(hints: str) -> list[str]:
     """All models: those that the hints name before others, those of optional packages last."""
     text = hints.lower()
@@ -75,14 +81,14 @@ def in_order(hints: str) -> list[str]:
 
 
 def match_of(name: str, shapes: Layout, trunk_alone: bool = False) -> Match | None:
-    """`name` if its tensors have exactly these names and shapes, at whatever width."""
+    """`name` if its tensors have exactly these names and shapes, at whatever width and of whatever input."""
     published = layout(name)
     if published is None:
         return None
     wanted = _trunk(published) if trunk_alone else published
     if wanted.keys() != shapes.keys():
         return None
-    for args in ({}, *_other_widths(name, wanted, shapes)):
+    for args in _arguments(name, wanted, shapes):
         built = layout(name, **args)
         assert built is not None, f"{name} was built before"
         fits, classes = _compare(_trunk(built) if trunk_alone else built, shapes)
@@ -116,15 +122,23 @@ def _compare(wanted: Layout, shapes: Layout) -> tuple[bool, int | None]:
     return len(counts) <= 1, next(iter(counts), None)
 
 
-def _other_widths(name: str, wanted: Layout, shapes: Layout) -> Iterable[dict[str, Any]]:
-    """The width that the first wide tensor tells, for models that can be built narrower."""
-    width = inspect.signature(MODELS[name]).parameters.get("width")
+def _arguments(name: str, wanted: Layout, shapes: Layout) -> Iterable[dict[str, Any]]:
+    """None, and those that the first wide tensor, the stem's, tells: `width` by its outputs, `modality` by its inputs.
+
+    Only of models whose constructor takes them.
+    """
+    yield {}
+    takes = inspect.signature(MODELS[name]).parameters
     first = next((key for key, shape in wanted.items() if len(shape) > 1), None)
-    if width is None or first is None or len(shapes[first]) != len(wanted[first]):
+    if first is None or len(shapes[first]) != len(wanted[first]):
         return
-    scaled, rest = divmod(width.default * shapes[first][0], wanted[first][0])
-    if rest == 0 and scaled not in (0, width.default):
-        yield {"width": scaled}
+    args: dict[str, Any] = {}
+    if "width" in takes and shapes[first][0] != wanted[first][0]:
+        args["width"] = max(1, takes["width"].default * shapes[first][0] // wanted[first][0])
+    if "modality" in takes and shapes[first][1] != wanted[first][1]:
+        args["modality"] = "flow"
+    if args:
+        yield args
 
 
 def _trunk(whole: Layout) -> dict[str, Shape]:
