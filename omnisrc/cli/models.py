@@ -178,8 +178,8 @@ def _print(running: Command, said: dict[str, Any]) -> None:
         if key not in HIDDEN and value not in (None, "", [], {}):
             table.add_row(key, Text(_text(value)))
     for file in said.get("released", ()):
-        score = f"{file['top1']:g} / {file['top5']:g} %" if file["top1"] else "no score"
-        told = f"{file['class_list']}, top-1 / top-5 {score} {file['protocol']}, {file['licence']}"
+        score = f"{file['class_list']}, top-1 / top-5 {file['top1']:g} / {file['top5']:g} % {file['protocol']}"
+        told = f"{score if file['class_list'] else 'a trunk alone, for --init'}, {file['licence']}"
         table.add_row("released", Text(f"{file['name']}: {told}"))
     classes = said.get("classes") or []
     if classes:

@@ -11,14 +11,27 @@ import torch
 
 from omnisrc.errors import UserError, WorldError
 from omnisrc.models.adding import part_of
+from omnisrc.models.checkpoints.formats import FORMATS, format_of
 from omnisrc.models.checkpoints.load import CheckpointReport, load_model
-from omnisrc.models.checkpoints.mmaction2 import their_key
 from omnisrc.models.checkpoints.ours import save_weights
 from omnisrc.models.checkpoints.read import read_checkpoint
 from omnisrc.models.fetch import publish
 from omnisrc.models.recogniser import Recogniser
 
 LAYOUTS = ("safetensors", "mmaction2")
+
+MARKS = {
+    "tsm": ".conv1.conv.net.",
+    "slowfast": "slow_path.",
+    "ipcsn": ".conv2.1.conv.",
+    "ircsn": ".conv2.0.conv.",
+    "r2plus1d": ".conv_s.",
+    "i3d_nl": ".non_local_block.",
+    "omni": "cls_head.fc3d.6.",
+    "trn": "cls_head.consensus.",
+    "c3d": "backbone.conv1a.conv.",
+}
+"""What MMAction2's names of a family have and those of plain ResNets (TSN, SlowOnly, I3D) have not."""
 
 
 def convert(path: Path, layout: str, output: Path | None = None, averaged: bool = True) -> tuple[Path, str]:
@@ -64,7 +77,8 @@ def _free(goal: Path) -> Path:
 
 
 def _mmaction2(model: Recogniser, report: CheckpointReport) -> bytes:
-    state = {their_key(key): value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    names = mmaction2_names(model.name, list(model.state_dict()))
+    state = {names[key]: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     meta: dict[str, Any] = {"omnisrc": {key: report.meta[key] for key in ("licence", "source") if key in report.meta}}
     if report.meta.get("classes"):
         meta |= {"CLASSES": report.meta["classes"], "dataset_meta": {"classes": report.meta["classes"]}}
@@ -73,16 +87,27 @@ def _mmaction2(model: Recogniser, report: CheckpointReport) -> bytes:
     return stream.getvalue()
 
 
+def mmaction2_names(model: str, keys: list[str]) -> dict[str, str]:
+    """MMAction2's name of each of our keys, by the layout that has the family's mark and no other's.
+
+    Raises UserError where there is none.
+    """
+    own = next((mark for family, mark in MARKS.items() if model.startswith(family)), "")
+    for form in FORMATS:
+        rename = getattr(form, "their_key", None)
+        if form.NAME != "mmaction2" or rename is None:
+            continue
+        names = {key: rename(key) for key in keys}
+        marked = {mark for mark in MARKS.values() if any(mark in name for name in names.values())}
+        right = own in marked if own else not marked
+        whole = all(form.our_key(name) == key for key, name in names.items())
+        if right and whole and format_of(names.values()) is form:
+            return names
+    raise UserError(f"{model} has no names in MMAction2's layout: keep the file as it is, or use --to safetensors")
+
+
 def _check(model: Recogniser, part: Path) -> None:
     """Raises UserError where what was written does not read back as the same network."""
     found, wanted = read_checkpoint(part), model.state_dict()
-    same = found.state.keys() == wanted.keys() and all(torch.equal(found.state[key], wanted[key]) for key in wanted)
-    alike = found.match is not None and _shape_of(found.match.name) == _shape_of(model.name)
-    if not same or not alike:
-        raise UserError(f"{model.name} has no names in the layout of {found.format}: keep the file as it is")
-
-
-def _shape_of(name: str) -> Any:
-    from omnisrc.models.checkpoints.recognise import layout
-
-    return layout(name)
+    if found.state.keys() != wanted.keys() or any(not torch.equal(found.state[key], wanted[key]) for key in wanted):
+        raise UserError(f"{model.name} does not come back from the layout of {found.format}: keep the file as it is")

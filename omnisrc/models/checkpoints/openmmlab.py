@@ -29,7 +29,9 @@ def openmmlab_meta(contents: Contents) -> dict[str, Any]:
         meta["classes"] = classes
     for file in RELEASED:
         if contents.sha256.startswith(file.sha256):
-            meta |= {"class_list": file.class_list, "licence": file.licence, "source": file.url}
+            meta |= {"licence": file.licence, "source": file.url}
+            meta |= {"class_list": file.class_list} if file.class_list else {}
+            meta |= {"mean": list(file.scaling[0]), "std": list(file.scaling[1])} if file.scaling else {}
             meta["sampling"] = file.sampling._asdict()
     return meta
 
