@@ -53,7 +53,7 @@ class Released:
 
     @property
     def url(self) -> str:
-        family = self.model.split("_")[0].removeprefix("ir")
+        family = re.sub("^i[rp]csn$", "csn", self.model.split("_")[0])
         folder = FOLDERS.get(self.stem, re.sub(r"_\d{8}$", "", self.stem))
         return f"{HOST}{self.generation.format(family=family, folder=folder)}{self.file}"
 
@@ -149,6 +149,8 @@ RELEASED = (
              "i3d_r50_video_32x2x1_100e_kinetics400_rgb_20200826", "e31c6f52"),
     Released("i3d_r50_32x2_k400_340x256_0x", "i3d_r50", C32X2, K400, 72.68, 90.78, "10x3", V0,
              "i3d_r50_32x2x1_100e_kinetics400_rgb_20200614", "c25ef9a4"),
+    Released("i3d_r50_heavy_32x2_k400", "i3d_r50_heavy", C32X2, K400, 76.21, 92.48, "10x3", V1,
+             "i3d_imagenet-pretrained-r50-heavy_8xb8-32x2x1-100e_kinetics400-rgb_20220812", "ed501b31"),
     Released("ircsn_r152_32x2_k400_ig65m", "ircsn_r152", C32X2, K400, 82.87, 95.90, "10x3", V1,
              "ircsn_ig65m-pretrained-r152_8xb12-32x2x1-58e_kinetics400-rgb_20220811", "c7a3cc5b", IG65M),
     Released("ircsn_r152_32x2_k400_ig65m_bnfrozen", "ircsn_r152", C32X2, K400, 82.84, 95.92, "10x3", V1,
@@ -161,6 +163,8 @@ RELEASED = (
              "ircsn_ig65m_pretrained_r152_32x2x1_58e_kinetics400_rgb_20200803", "fc66ce8d", IG65M),
     Released("ircsn_r152_32x2_k400_scratch_vmz", "ircsn_r152", C32X2, K400, 76.5, 92.1, "10x3", VMZ,
              "vmz_ircsn_from_scratch_r152_32x2x1_180e_kinetics400_rgb_20210617", "5c933ae1", scaling=VMZ_SCALING),
+    Released("ipcsn_r152_32x2_k400_scratch_vmz", "ipcsn_r152", C32X2, K400, 77.80, 93.10, "10x3", VMZ,
+             "vmz_ipcsn_from_scratch_r152_32x2x1_180e_kinetics400_rgb_20210617", "d565828d", scaling=VMZ_SCALING),
     Released("ircsn_r50_32x2_k400_ig65m_bnfrozen", "ircsn_r50", C32X2, K400, 79.44, 94.26, "10x3", V1,
              "ircsn_ig65m-pretrained-r50-bnfrozen_8xb12-32x2x1-58e_kinetics400-rgb_20220811", "44395bae", IG65M),
     Released("ircsn_r152_ig65m_trunk", "ircsn_r152", C32X2, "", 0.0, 0.0, "", BARE,

@@ -9,6 +9,7 @@ import pickle
 import re
 import threading
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,9 +37,6 @@ class Discarded:
     def __setstate__(self, state: object) -> None:
         return None
 
-    def __setitem__(self, key: object, value: object) -> None:
-        return None
-
 
 DISCARDED = (
     "mmengine.logging.history_buffer.HistoryBuffer",
@@ -49,10 +47,11 @@ DISCARDED = (
     "numpy.ndarray",
     "numpy.dtype",
     "argparse.Namespace",
-    "fvcore.common.config.CfgNode",
-    "yacs.config.CfgNode",
 )
 """Names that honest checkpoints hold besides tensors and plain values (logs, arguments); read as `Discarded`."""
+
+DICTS = ("fvcore.common.config.CfgNode", "yacs.config.CfgNode")
+"""Configs that are dicts with methods; read as plain dicts, which have none of them."""
 
 LOADING = threading.Lock()
 
@@ -195,7 +194,7 @@ def _open_torch(path: Path, sha256: str, averaged: bool) -> Contents:
 
 
 def _load(path: Path) -> Any:
-    stand_ins: list[Any] = [(Discarded, name) for name in DISCARDED]
+    stand_ins: list[Any] = [(Discarded, name) for name in DISCARDED] + [(OrderedDict, name) for name in DICTS]
     # The list of allowed names is the process's own: who leaves first would take it from the other.
     with LOADING, _sound(path), torch.serialization.safe_globals(stand_ins), warnings.catch_warnings(action="ignore"):
         return torch.load(str(path), map_location="cpu", weights_only=True)
