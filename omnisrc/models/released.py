@@ -1,7 +1,7 @@
 """Released weights that the models here can load: where they are, what they scored, under which licence.
 
-All are MMAction2's (open-mmlab/mmaction2, the model cards of TSN, SlowOnly, I3D, CSN and OmniSource). Nothing here fetches
-anything (see `fetch`), and nothing imports torch.
+All are MMAction2's (open-mmlab/mmaction2, the model cards of TSN, SlowOnly, I3D, CSN and OmniSource). Nothing here
+fetches anything (see `fetch`), and nothing imports torch.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ class Sampling(NamedTuple):
 class Released:
     """One file. `name` is what `--teacher` takes, `model` what `create_model` takes.
 
-    A row without a class list is a trunk alone, for `--init`. Top-1 and top-5 in percent on the val split, as published, with the protocol (views x crops) where it is published:
+    Top-1 and top-5 in percent on the val split, as published, with the protocol (views x crops) where it is published:
     25x10 and 25x3 are TSN's frames and crops with one softmax over the mean, 10x3 clips and crops with the mean of
-    the softmaxes. `stem` is the file's name without its hash; `sha256` the hash's first 8 digits.
+    the softmaxes. `stem` is the file's name without its hash; `sha256` the hash's first 8 digits. A row without a
+    class list is a trunk alone, for `--init`.
     """
 
     name: str

@@ -126,7 +126,9 @@ def test_what_comes_is_read_before_it_is_kept(web: LocalWeb, tmp_path: Path) -> 
 def test_a_released_name_is_fetched_from_the_mirror_where_that_is_agreed(
     web: LocalWeb, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = Released("tsn_r18_tiny", "tsn_r18", RELEASED[0].sampling, "", 1.0, 2.0, "", "tiny/", "tiny", sha256(content)[:8])
+    row = Released(
+        "tsn_r18_tiny", "tsn_r18", RELEASED[0].sampling, "", 1.0, 2.0, "", "tiny/", "tiny", sha256(content)[:8]
+    )
     monkeypatch.setattr(released, "RELEASED", (*RELEASED, row))
     web.add(f"/weights/tiny/tiny-{row.sha256}.pth", content)
     mirror = ModelSettings(mirror=f"{web.url}/weights/")
