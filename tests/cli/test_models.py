@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from omnisrc.cli.main import run
-from omnisrc.models import about, create_model, load_model, released, save_weights
+from omnisrc.models import about, load_model, released, save_weights
 from omnisrc.models.convert import mmaction2_names
 from omnisrc.models.released import RELEASED, Released
 from tests.local_web import LocalWeb
-from tests.models.networks import same, seasoned, views
+from tests.models.networks import same, seasoned
 
 
 @pytest.fixture(autouse=True)
@@ -156,7 +156,10 @@ def test_convert_goes_to_mmaction2_and_back(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("name", "kind"), [("tsn_r18", "onnx"), ("slowonly_r18", "onnx"), ("tsn_r18", "torch-export")])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [pytest.param("tsn_r18", "onnx", marks=pytest.mark.slow), ("slowonly_r18", "onnx"), ("tsn_r18", "torch-export")],
+)
 def test_an_exported_program_gives_the_same_logits(
     name: str, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -164,8 +167,10 @@ def test_an_exported_program_gives_the_same_logits(
     with torch.no_grad():
         model.head.fc.weight.normal_()  # logits of some size
     save_weights(model, tmp_path / "x.safetensors", {"classes": list("abcde")})
-    code, answer, said = command(capsys, "export", tmp_path / "x.safetensors", "--to", kind, "--side", 32)
-    assert code == 0 and answer["difference"] < 1e-4 and "differ by" in said
+    code, answer, said = command(
+        capsys, "export", tmp_path / "x.safetensors", "--to", kind, "--side", 32, "--segments", 2
+    )
+    assert code == 0 and answer["input"][0] == 2 and answer["difference"] < 1e-4 and "differ by" in said
     clips = torch.randn(3, *answer["input"])
     with torch.no_grad():
         own = model(clips)
@@ -204,13 +209,7 @@ def test_bad_files_are_one_sentence_and_nothing_runs(
         for verb in ("show", "add", "convert", "export"):
             assert sentence in refusal(capsys, verb, tmp_path / name)
     assert not (tmp_path / "ran").exists() and not workspace.exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "code.pth",
-        "half.pth",
-        "other.pth",
-        "text.pth",
-        "whole.pth",
-    ]
+    assert {path.stem for path in tmp_path.iterdir()} == {"code", "half", "other", "text", "whole"}
     assert "did you mean slowonly_r50" in refusal(capsys, "show", "slowonly_r5o")
     assert "unknown model 'tsn_r5'" in refusal(capsys, "show", tmp_path / "whole.pth", "--model", "tsn_r5")
 
@@ -220,12 +219,3 @@ def test_narrow_and_wrapped_files_are_taken_and_said(tmp_path: Path, capsys: pyt
     torch.save({f"module._orig_mod.model.{key}": value for key, value in state.items()}, tmp_path / "x.pth")
     code, _, said = command(capsys, "add", tmp_path / "x.pth")
     assert code == 0 and "float16 weights" in said and "prefix module._orig_mod.model. was taken off" in said
-
-
-def test_a_width_and_a_view_reach_the_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = create_model("tsn_r18", 3, width=4)
-    save_weights(model, tmp_path / "x.safetensors", {})
-    code, answer, _ = command(
-        capsys, "export", tmp_path / "x.safetensors", "--to", "torch-export", "--segments", 2, "--side", 32
-    )
-    assert code == 0 and answer["input"] == [2, 3, 1, 32, 32] and views(model).shape[2] == 3

@@ -120,9 +120,8 @@ def test_a_run_begins_with_other_weights(world, capsys, tmp_path):
 
 def test_weights_to_begin_with_have_names_too_and_must_fit(world, capsys):
     world.models.mkdir(exist_ok=True)
-    save_weights(
-        create_model("slowonly_r18", 4, width=8), world.models / "mine.safetensors", {"classes": CLASSES[::-1]}
-    )
+    others = {"classes": list(CLASSES[::-1])}
+    save_weights(create_model("slowonly_r18", 4, width=8), world.models / "mine.safetensors", others)
     save_weights(create_model("tsn_r50", 4, width=8), world.models / "tsn.safetensors", {})
     code, answer, said = train(capsys, world, "--mix", "target", "--steps", "1", "--init", "mine", "--name", "one")
     assert code == 0 and "the same names in another order, first at 0" in said and "left out: head.fc" in said

@@ -105,7 +105,7 @@ def test_refusals_of_the_server_and_of_the_network_are_told_apart(
     with pytest.raises(UserError, match="HTTP 404"):
         fetch(f"{web.url}/absent.pth", tmp_path, PLAIN, "0" * 64)
     large = ModelSettings(max_bytes=Size(len(content) - 1))
-    with pytest.raises(UserError, match="too large .* raise models.max_bytes"):
+    with pytest.raises(UserError, match=r"too large .* raise models.max_bytes"):
         fetch(web.add("/tiny.pth", content), tmp_path, large, sha256(content))
     with pytest.raises(WorldError, match=r"could not be fetched \(dns"):
         fetch("https://weights.invalid/tiny.pth", tmp_path, PLAIN, "0" * 64)
