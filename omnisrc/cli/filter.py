@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from omnisrc.cli.fetch_bar import fetch_teacher
 from omnisrc.cli.job_view import job_bar
 from omnisrc.cli.options import Command, Json, Sets, Workspace, command, open_database
 from omnisrc.errors import UserError
@@ -49,6 +50,7 @@ def filter(
         str | None,
         typer.Option("--redo", metavar="select", help="Only select and pack again; no teacher is loaded."),
     ] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch a released teacher that models/ lacks.")] = False,
     no_pack: Annotated[bool, typer.Option("--no-pack", help="Only select: see what a rule would keep.")] = False,
     engine: Annotated[
         str, typer.Option("--engine", metavar="NAME", help="local: worker processes here; celery: workers elsewhere.")
@@ -74,6 +76,8 @@ def filter(
                 f"There is nothing to filter in {running.study.root}, because nothing was fetched yet; run"
                 " `omnisrc crawl --classes NAME` first."
             ) from error
+        for given_teacher in (teacher, image_teacher):
+            fetch_teacher(running, given_teacher, download)
         wish = Wish(teacher, image_teacher, name, rule, labels, redo, pack=not no_pack)
         with job_bar(running.console, running.study) as watch:
             outcome = run_filter(running.study, wish, engine, watch)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from omnisrc.cli.fetch_bar import weights_of
 from omnisrc.cli.options import Command, Json, Sets, Workspace, command
 
 if TYPE_CHECKING:
@@ -31,8 +31,12 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random in the run.")] = 0,
     init: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A checkpoint to begin with; a head of other classes is left.")
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Weights to begin with, as --teacher; a head of other classes is left."),
     ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch what --init names of the released weights, where it lacks.")
+    ] = False,
     name: Annotated[
         str, typer.Option(metavar="RUN", help="The run's folder under runs/.  [default: made from what it is]")
     ] = "",
@@ -62,7 +66,8 @@ def train(
         from omnisrc.train.settings import TrainSettings
         from omnisrc.train.stopping import stop_wished
 
-        request = Request(mix, seed, name, selection, init, resume)
+        weights = None if init is None or resume else weights_of(running, init, download)
+        request = Request(mix, seed, name, selection, weights, resume)
         device = running.study.section(TrainSettings).device
         with joined(device) as place, stop_wished() as wished, TrainBar(running.console, place.first) as bar:
             prepared, outcome = train_run(
@@ -103,6 +108,8 @@ class TrainBar:
         )
         name = prepared.folder.name
         self.console.print(f"Run [bold]{name}[/]: {settings.model}, {settings.steps} steps on {counts}.")
+        if prepared.start:
+            self.console.print(f"It begins with {prepared.start}.", markup=False, soft_wrap=True)
         for warning in manifest.facts.get("warnings", []):
             self.console.print(f"[yellow]Warning:[/] {warning}")
         self._progress.start()

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from omnisrc.classes.compare import difference
 from omnisrc.data.manifest import Manifest
 from omnisrc.data.samples import SampleReader, SampleTable
 from omnisrc.errors import UserError, WorldError
@@ -98,6 +99,13 @@ def evaluate(
 
 def check_classes(checkpoint: Path, meta: dict[str, Any], model: Recogniser, rows: Manifest) -> None:
     """Refuses a checkpoint whose classes are not those of the rows, by hash where the file has one."""
+    named = meta.get("classes") or []
+    unlike = difference([str(name) for name in named], rows.classes) if named else ""
+    if unlike:
+        raise UserError(
+            f"The checkpoint {checkpoint} was trained on other classes than the target's {rows.class_list}: {unlike};"
+            " `omnisrc models show FILE` names them, and `omnisrc train --init FILE` takes its trunk alone."
+        )
     sha256 = meta.get("class_list_sha256")
     if sha256 and sha256 != rows.class_list_sha256:
         raise UserError(

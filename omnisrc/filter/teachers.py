@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from db.insert import insert_missing
 from db.models import Teacher
 from omnisrc.classes import ClassList, load_class_list, names_sha256
+from omnisrc.classes.compare import difference
 from omnisrc.errors import UserError
 from omnisrc.filter.settings import FilterSettings
 from omnisrc.models.released import RELEASED, find_weights
@@ -147,14 +148,25 @@ def check_classes(teacher: TeacherFile, study_list: ClassList) -> str | None:
     named = _class_list_sha256(teacher.meta)
     theirs = str(teacher.meta.get("class_list") or f"{count} classes")
     if (named is not None and named != study_list.sha256) or count != len(study_list):
+        unlike = difference(_class_names(teacher.meta), study_list.names) if _class_names(teacher.meta) else ""
         raise UserError(
             f"The teacher {teacher.name} knows {theirs} ({count} classes) and the study is about {study_list.name}"
-            f" ({len(study_list)}), which needs a mapping that there is not yet; train a teacher on the study's own"
-            " classes with `omnisrc train --mix target`."
+            f" ({len(study_list)}{'; ' * bool(unlike)}{unlike}), which needs a mapping that there is not yet; train a"
+            " teacher on the study's own classes with `omnisrc train --mix target`."
         )
     if named is None:
         return f"The file of teacher {teacher.name} does not name its {count} classes; they are taken as the study's."
     return None
+
+
+def _class_names(meta: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the teacher's file calls its classes, itself or by the name of a list that comes with the platform."""
+    if meta.get("classes"):
+        return tuple(map(str, meta["classes"]))
+    try:
+        return load_class_list(str(meta["class_list"])).names if meta.get("class_list") else ()
+    except UserError:
+        return ()
 
 
 def _class_list_sha256(meta: Mapping[str, Any]) -> str | None:

@@ -1,7 +1,7 @@
 """Released weights that the models here can load: where they are, what they scored, under which licence.
 
-All are MMAction2's (open-mmlab/mmaction2, the model cards of TSN, SlowOnly and OmniSource). Nothing here fetches
-anything, and nothing imports torch.
+All are MMAction2's (open-mmlab/mmaction2, the model cards of TSN, SlowOnly, I3D, CSN and OmniSource). Nothing here
+fetches anything (see `fetch`), and nothing imports torch.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from omnisrc.errors import UserError
+from omnisrc.models.inputs import Triple
 
 HOST = "https://download.openmmlab.com/mmaction/"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".pyth")
@@ -30,7 +31,8 @@ class Released:
 
     Top-1 and top-5 in percent on the val split, as published, with the protocol (views x crops) where it is published:
     25x10 and 25x3 are TSN's frames and crops with one softmax over the mean, 10x3 clips and crops with the mean of
-    the softmaxes. `stem` is the file's name without its hash; `sha256` the hash's first 8 digits.
+    the softmaxes. `stem` is the file's name without its hash; `sha256` the hash's first 8 digits. A row without a
+    class list is a trunk alone, for `--init`.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Released:
     stem: str
     sha256: str
     licence: str = "Apache-2.0"
+    scaling: tuple[Triple, Triple] | None = None  # mean and std, where they are not those of the others
 
     @property
     def file(self) -> str:
@@ -51,12 +54,13 @@ class Released:
 
     @property
     def url(self) -> str:
-        family = self.model.split("_")[0]
+        family = re.sub("^i[rp]csn$", "csn", self.model.split("_")[0])
         folder = FOLDERS.get(self.stem, re.sub(r"_\d{8}$", "", self.stem))
         return f"{HOST}{self.generation.format(family=family, folder=folder)}{self.file}"
 
 
 OMNI = "recognition/{family}/omni/"
+VMZ, BARE = "recognition/{family}/vmz/", "recognition/{family}/"
 V0 = "recognition/{family}/{folder}/"
 V1 = "v1.0/recognition/{family}/{folder}/"
 FOLDERS = {"slowonly_r50_4x16x1_256e_8xb16_kinetics400-rgb_20220901": "slowonly_r50_8xb16-4x16x1-256e_kinetics400-rgb"}
@@ -64,9 +68,13 @@ FOLDERS = {"slowonly_r50_4x16x1_256e_8xb16_kinetics400-rgb_20220901": "slowonly_
 
 K400, K600, K700, K710 = "kinetics400", "kinetics600", "kinetics700", "kinetics710"
 SEG3, SEG5, SEG8 = Sampling(1, 1, 3), Sampling(1, 1, 5), Sampling(1, 1, 8)
-C4X16, C8X8 = Sampling(4, 16, 1), Sampling(8, 8, 1)
+C4X16, C8X8, C32X2 = Sampling(4, 16, 1), Sampling(8, 8, 1), Sampling(32, 2, 1)
 IG1B = "Apache-2.0, started from weights under CC-BY-NC-4.0"
 """Facebook's ResNet-50 of one billion Instagram images is not for commercial use."""
+IG65M = "Apache-2.0, started from VMZ's weights of IG-65M, also Apache-2.0"
+"""65 million Instagram videos, which nobody else can have; the weights were released, the videos not."""
+VMZ_SCALING = (110.2008, 100.63983, 95.99475), (58.14765, 56.46975, 55.332195)
+"""Of the networks that VMZ trained on Kinetics or Sports-1M alone."""
 
 # fmt: off
 RELEASED = (
@@ -134,9 +142,47 @@ RELEASED = (
              "tsn_r50_1x1x3_100e_kinetics400_rgb_20200614", "e508be42"),
     Released("tsn_r50_3seg_k400_256p_0x", "tsn_r50", SEG3, K400, 70.42, 89.03, "", V0,
              "tsn_r50_256p_1x1x3_100e_kinetics400_rgb_20200725", "22592236"),
+    Released("i3d_r50_32x2_k400", "i3d_r50", C32X2, K400, 73.47, 91.27, "10x3", V1,
+             "i3d_imagenet-pretrained-r50_8xb8-32x2x1-100e_kinetics400-rgb_20220812", "e213c223"),
+    Released("i3d_r50_32x2_k400_256p_0x", "i3d_r50", C32X2, K400, 73.27, 90.92, "10x3", V0,
+             "i3d_r50_256p_32x2x1_100e_kinetics400_rgb_20200801", "7d9f44de"),
+    Released("i3d_r50_32x2_k400_video_0x", "i3d_r50", C32X2, K400, 72.85, 90.75, "10x3", V0,
+             "i3d_r50_video_32x2x1_100e_kinetics400_rgb_20200826", "e31c6f52"),
+    Released("i3d_r50_32x2_k400_340x256_0x", "i3d_r50", C32X2, K400, 72.68, 90.78, "10x3", V0,
+             "i3d_r50_32x2x1_100e_kinetics400_rgb_20200614", "c25ef9a4"),
+    Released("i3d_r50_heavy_32x2_k400", "i3d_r50_heavy", C32X2, K400, 76.21, 92.48, "10x3", V1,
+             "i3d_imagenet-pretrained-r50-heavy_8xb8-32x2x1-100e_kinetics400-rgb_20220812", "ed501b31"),
+    Released("ircsn_r152_32x2_k400_ig65m", "ircsn_r152", C32X2, K400, 82.87, 95.90, "10x3", V1,
+             "ircsn_ig65m-pretrained-r152_8xb12-32x2x1-58e_kinetics400-rgb_20220811", "c7a3cc5b", IG65M),
+    Released("ircsn_r152_32x2_k400_ig65m_bnfrozen", "ircsn_r152", C32X2, K400, 82.84, 95.92, "10x3", V1,
+             "ircsn_ig65m-pretrained-r152-bnfrozen_8xb12-32x2x1-58e_kinetics400-rgb_20220811", "7d1dacde", IG65M),
+    Released("ircsn_r152_32x2_k400_ig65m_bnfrozen_0x", "ircsn_r152", C32X2, K400, 82.76, 95.68, "10x3", V0,
+             "ircsn_ig65m_pretrained_bnfrozen_r152_32x2x1_58e_kinetics400_rgb_20200812", "9037a758", IG65M),
+    Released("ircsn_r152_32x2_k400_ig65m_vmz", "ircsn_r152", C32X2, K400, 82.6, 95.3, "10x3", VMZ,
+             "vmz_ircsn_ig65m_pretrained_r152_32x2x1_58e_kinetics400_rgb_20210617", "e63ee1bd", IG65M),
+    Released("ircsn_r152_32x2_k400_ig65m_0x", "ircsn_r152", C32X2, K400, 80.14, 94.93, "10x3", V0,
+             "ircsn_ig65m_pretrained_r152_32x2x1_58e_kinetics400_rgb_20200803", "fc66ce8d", IG65M),
+    Released("ircsn_r152_32x2_k400_scratch_vmz", "ircsn_r152", C32X2, K400, 76.5, 92.1, "10x3", VMZ,
+             "vmz_ircsn_from_scratch_r152_32x2x1_180e_kinetics400_rgb_20210617", "5c933ae1", scaling=VMZ_SCALING),
+    Released("ipcsn_r152_32x2_k400_scratch_vmz", "ipcsn_r152", C32X2, K400, 77.80, 93.10, "10x3", VMZ,
+             "vmz_ipcsn_from_scratch_r152_32x2x1_180e_kinetics400_rgb_20210617", "d565828d", scaling=VMZ_SCALING),
+    Released("ircsn_r50_32x2_k400_ig65m_bnfrozen", "ircsn_r50", C32X2, K400, 79.44, 94.26, "10x3", V1,
+             "ircsn_ig65m-pretrained-r50-bnfrozen_8xb12-32x2x1-58e_kinetics400-rgb_20220811", "44395bae", IG65M),
+    Released("ircsn_r152_ig65m_trunk", "ircsn_r152", C32X2, "", 0.0, 0.0, "", BARE,
+             "ircsn_from_scratch_r152_ig65m_20200807", "771c4135", IG65M),
 )
 # fmt: on
 """The first that fits an asked name is the one recommended."""
+
+
+def released_by_hash(sha256: str) -> Released | None:
+    """The released file of this SHA-256, by its first 8 digits."""
+    return next((file for file in RELEASED if sha256.startswith(file.sha256)), None)
+
+
+def released_named(name: str) -> list[Released]:
+    """The released files that a name means: one file's own name, or all of a model or a family."""
+    return [file for file in RELEASED if name in (file.name, file.model, file.model.split("_")[0])]
 
 
 def find_weights(name: str, folder: Path) -> Path:
@@ -146,13 +192,13 @@ def find_weights(name: str, folder: Path) -> Path:
     says which file to put where.
     """
     given = Path(name)
+    if given.is_file():
+        return given
     if given.suffix in SUFFIXES or len(given.parts) > 1:
-        if given.is_file():
-            return given
         if not (folder / given).is_file():
-            raise UserError(f"there is no weights file {given}, nor {folder / given}: check the path")
+            raise UserError(f"there is no weights file {given}, and none in {folder} of that name: check the path")
         return folder / given
-    fitting = [file for file in RELEASED if name in (file.name, file.model, file.model.split("_")[0])]
+    fitting = released_named(name)
     names = [f"{name}{suffix}" for suffix in SUFFIXES] + [file.file for file in fitting]
     for file_name in names:
         if (folder / file_name).is_file():
@@ -164,11 +210,20 @@ def _advice(name: str, folder: Path, fitting: list[Released]) -> str:
     if fitting:
         first = fitting[0]
         return (
-            f"there are no weights for {name!r} in {folder}: put {first.url} there ({first.top1:g} % top-1 on "
-            f"{first.class_list}, {first.licence}), or train your own with "
-            f"`omnisrc train --mix target --model {first.model}`"
+            f"there are no weights for {name!r} in {folder}: fetch {first.url} with `omnisrc models add {first.name}` "
+            f"or put it there ({_told(first)}{first.licence}), or train your own "
+            f"with `omnisrc train --mix target --model {first.model}`"
         )
-    known = [file.name for file in RELEASED] + sorted({file.model for file in RELEASED} | {"slowonly", "tsn"})
+    return f"there are no weights {name!r} in {folder} and no released ones of that name{near_names(name)}"
+
+
+def _told(file: Released) -> str:
+    return f"{file.top1:g} % top-1 on {file.class_list}, " if file.class_list else "a trunk alone, "
+
+
+def near_names(name: str) -> str:
+    """`: did you mean ...?` for a name that is not in the table."""
+    families = sorted({file.model.split("_")[0] for file in RELEASED})
+    known = [file.name for file in RELEASED] + sorted({file.model for file in RELEASED}) + families
     near = difflib.get_close_matches(name, known, n=3)
-    meant = f"did you mean {', '.join(near)}?" if near else "give a file, or one of slowonly, tsn"
-    return f"there are no weights {name!r} in {folder} and no released ones of that name: {meant}"
+    return f": did you mean {', '.join(near)}?" if near else f": give a file, or one of {', '.join(families)}"

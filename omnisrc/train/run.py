@@ -29,7 +29,7 @@ from omnisrc.train.distribution import Place
 from omnisrc.train.run_folder import INDIFFERENT, Recipe, RunFolder
 from omnisrc.train.settings import TrainSettings, batch_sizes, parse_mix
 from omnisrc.train.sources import resolve, view_of
-from omnisrc.train.trainer import Outcome, Report, Trainer, quiet
+from omnisrc.train.trainer import Outcome, Report, Trainer, make_student, quiet
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Prepared:
     folder: RunFolder
     recipe: Recipe
     manifest: Manifest
+    start: str = ""  # what became of the weights to begin with
 
 
 def prepare(study: Study, request: Request) -> Prepared:
@@ -84,7 +85,11 @@ def prepare(study: Study, request: Request) -> Prepared:
         init=init_of(request.init),
     )
     view_of(recipe.settings)  # refuses what cannot be shown
-    return Prepared(RunFolder.of(study.runs, request.name or name_of(recipe)), recipe, manifest)
+    said: list[str] = []
+    if recipe.init:
+        make_student(recipe, task, said.append)  # refuses what does not fit, before anything is written
+    folder = RunFolder.of(study.runs, request.name or name_of(recipe))
+    return Prepared(folder, recipe, manifest, "".join(said))
 
 
 def present(mix: dict[str, float], asked: str, manifest: Manifest) -> dict[str, float]:

@@ -194,12 +194,15 @@ def prepare_arithmetic(settings: TrainSettings, device: torch.device) -> None:
         torch.set_float32_matmul_precision("high")
 
 
-def make_student(recipe: Recipe, task: Recognition) -> Recogniser:
-    """The student at step 0: drawn from the seed, then filled from `init` as far as that fits."""
+def make_student(recipe: Recipe, task: Recognition, say: Callable[[str], None] = lambda text: None) -> Recogniser:
+    """The student at step 0: drawn from the seed, then filled from `init` as far as that fits.
+
+    `say` is told what was taken from there and what was left out. Raises UserError where it does not fit.
+    """
     torch.manual_seed(key_of(recipe.seed, "init"))
     model: Recogniser = create_model(recipe.settings.model, **task.head, **recipe.settings.model_args)
     if recipe.init:
-        load_checkpoint(model, Path(recipe.init["path"]), strict=False)
+        say(str(load_checkpoint(model, Path(recipe.init["path"]), strict=False, classes=task.classes)))
     return model
 
 

@@ -111,10 +111,29 @@ def test_resume_takes_the_runs_own_recipe_and_data(world, capsys):
 def test_a_run_begins_with_other_weights(world, capsys, tmp_path):
     donor = tmp_path / "donor.safetensors"
     save_weights(create_model("slowonly_r18", 7, width=8), donor, {"classes": list("abcdefg")})
-    code, answer, _ = train(capsys, world, "--mix", "target", "--steps", "1", "--init", donor)
+    code, answer, said = train(capsys, world, "--mix", "target", "--steps", "1", "--init", donor)
     assert code == 0
     recipe = yaml.safe_load((Path(answer["folder"]) / "run.yaml").read_text())["recipe"]
     assert recipe["init"]["path"] == str(donor) and len(recipe["init"]["sha256"]) == 64
+    assert "It begins with donor.safetensors" in said and "left out: head.fc" in said
+
+
+def test_weights_to_begin_with_have_names_too_and_must_fit(world, capsys):
+    world.models.mkdir(exist_ok=True)
+    others = {"classes": list(CLASSES[::-1])}
+    save_weights(create_model("slowonly_r18", 4, width=8), world.models / "mine.safetensors", others)
+    save_weights(create_model("tsn_r50", 4, width=8), world.models / "tsn.safetensors", {})
+    code, answer, said = train(capsys, world, "--mix", "target", "--steps", "1", "--init", "mine", "--name", "one")
+    assert code == 0 and "the same names in another order, first at 0" in said and "left out: head.fc" in said
+    code, answer, _ = train(capsys, world, "--mix", "target", "--steps", "1", "--init", "tsn", "--name", "two")
+    assert code == 2 and "holds a 2-D ResNet-50 of width 8, but slowonly_r18 is" in answer["error"]
+    code, answer, _ = train(capsys, world, "--mix", "target", "--init", "slowonly_r50_8x8_k400", "--name", "two")
+    assert code == 2 and "`omnisrc models add slowonly_r50_8x8_k400`" in answer["error"]
+    mirror = ["models.mirror=https://weights.invalid"]
+    asked = ("--init", "slowonly_r50_8x8_k400", "--download", "--name", "two")
+    code, answer, _ = train(capsys, world, "--mix", "target", *asked, sets=mirror)
+    assert code == 1 and "could not be fetched (dns" in answer["error"]
+    assert names_in(world.runs) == {"one"}
 
 
 @pytest.mark.parametrize(
@@ -124,7 +143,7 @@ def test_a_run_begins_with_other_weights(world, capsys, tmp_path):
         (["--model", "slowonly_r5"], [], "slowonly_r50"),
         (["--set", "train.learning=1"], [], "no setting train.learning"),
         (["--selection", "mane"], [], "Did you mean main"),
-        (["--init", "/no/such/file"], [], "no file /no/such/file"),
+        (["--init", "/no/such/file"], [], "no weights file /no/such/file"),
         (["--name", "a/b"], [], "cannot name a run"),
         (["--mix", "target:9,web:1"], [], "leaves none of web-image"),
         ([], ["train.device=cuda:9"], "CUDA"),

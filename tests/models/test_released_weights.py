@@ -38,6 +38,22 @@ ADDRESSES = {
         V1 + "recognition/slowonly/slowonly_r50_8xb16-4x16x1-256e_kinetics400-rgb/",
         "slowonly_r50_4x16x1_256e_8xb16_kinetics400-rgb_20220901-f6a40d08.pth",
     ),
+    "i3d_r50_32x2_k400_256p_0x": (
+        V0 + "recognition/i3d/i3d_r50_256p_32x2x1_100e_kinetics400_rgb/",
+        "i3d_r50_256p_32x2x1_100e_kinetics400_rgb_20200801-7d9f44de.pth",
+    ),
+    "ircsn_r152_32x2_k400_ig65m_bnfrozen_0x": (
+        V0 + "recognition/csn/ircsn_ig65m_pretrained_bnfrozen_r152_32x2x1_58e_kinetics400_rgb/",
+        "ircsn_ig65m_pretrained_bnfrozen_r152_32x2x1_58e_kinetics400_rgb_20200812-9037a758.pth",
+    ),
+    "ipcsn_r152_32x2_k400_scratch_vmz": (
+        V0 + "recognition/csn/vmz/",
+        "vmz_ipcsn_from_scratch_r152_32x2x1_180e_kinetics400_rgb_20210617-d565828d.pth",
+    ),
+    "ircsn_r152_ig65m_trunk": (
+        V0 + "recognition/csn/",
+        "ircsn_from_scratch_r152_ig65m_20200807-771c4135.pth",
+    ),
     "tsn_r50_8seg_k400": (
         V1 + "recognition/tsn/tsn_imagenet-pretrained-r50_8xb32-1x1x8-100e_kinetics400-rgb/",
         "tsn_imagenet-pretrained-r50_8xb32-1x1x8-100e_kinetics400-rgb_20220906-2692d16c.pth",
@@ -54,10 +70,24 @@ def test_the_table_agrees_with_itself() -> None:
     assert len({file.name for file in RELEASED}) == len({file.sha256 for file in RELEASED}) == len(RELEASED) > 25
     for file in RELEASED:
         named = NAMED_SAMPLING.search(file.file)
-        assert named is not None and tuple(map(int, named.groups())) == file.sampling, file.name
-        assert file.model in model_names() and file.name.startswith(f"{file.model}_")
-        assert f"r{file.model.split('_r')[1]}" in file.file and file.class_list in file.file
-        assert 60 < file.top1 < file.top5 < 100 and len(file.sha256) == 8
+        assert f"r{file.model.split('_r')[1]}".split("_")[0] in file.file and file.class_list in file.file
+        assert file.name.startswith(f"{file.model}_") and len(file.sha256) == 8
+        if file.class_list:
+            assert named is not None and tuple(map(int, named.groups())) == file.sampling, file.name
+            assert 60 < file.top1 < file.top5 < 100
+        else:
+            assert file.top1 == file.top5 == 0 and file.name.endswith("_trunk")
+        assert ("ig65m" in file.name) == ("IG-65M" in file.licence)
+
+
+def test_every_row_is_of_a_model_that_can_be_built() -> None:
+    unknown = {file.model for file in RELEASED} - set(model_names())
+    assert unknown in (set(), {"i3d_r50", "i3d_r50_heavy", "ircsn_r50", "ircsn_r152", "ipcsn_r152"})
+
+
+def test_networks_that_vmz_trained_alone_have_its_scaling() -> None:
+    scaled = {file.sha256: file.scaling for file in RELEASED if file.scaling}
+    assert set(scaled) == {"5c933ae1", "d565828d"} and scaled["5c933ae1"][0] == (110.2008, 100.63983, 95.99475)
 
 
 def test_the_paper_s_own_results_are_in_the_table() -> None:

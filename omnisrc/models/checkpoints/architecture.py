@@ -1,25 +1,21 @@
-"""What a network is, read from the names and shapes of its weights."""
+"""What a network is in words, read from the names and shapes of its weights."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from omnisrc.models.create import create_model, model_names
-
 STEM = "trunk.conv1.weight"
-HEAD = "head.fc.weight"
 COUNTER = "num_batches_tracked"
 """Converted files often lack these counters of batch norm, and nothing here depends on them."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A ResNet by its weights, under our names."""
+    """A ResNet by its weights, under our names; kinds that differ in kernels alone are one here."""
 
     dims: int
     blocks: tuple[int, ...]
@@ -49,28 +45,3 @@ def architecture_of(state: Mapping[str, torch.Tensor]) -> Architecture | None:
         bottleneck="trunk.layer1.0.conv3.weight" in state,
         width=stem.shape[0],
     )
-
-
-def classes_of(state: Mapping[str, torch.Tensor]) -> int | None:
-    """How many classes the head answers for; None where there is no head."""
-    head = state.get(HEAD)
-    return None if head is None or head.ndim != 2 else head.shape[0]
-
-
-def model_for(state: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]] | None:
-    """Name and arguments of the model whose every tensor has its name and shape here; None if there is none."""
-    architecture, classes = architecture_of(state), classes_of(state)
-    if architecture is None or classes is None:
-        return None
-    args = {} if architecture.width == 64 else {"width": architecture.width}
-    wanted = _shapes(state)
-    for name in model_names():
-        with torch.device("meta"):
-            candidate = create_model(name, classes, **args)
-        if _shapes(candidate.state_dict()) == wanted:
-            return name, args
-    return None
-
-
-def _shapes(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
-    return {key: value.shape for key, value in state.items() if not key.endswith(COUNTER)}

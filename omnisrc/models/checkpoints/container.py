@@ -9,6 +9,7 @@ import pickle
 import re
 import threading
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ import safetensors.torch
 import torch
 
 from omnisrc.errors import UserError, WorldError
+from omnisrc.models.checkpoints.blobs import RefusedName, load_blobs
+from omnisrc.models.checkpoints.nesting import choose, unwrapped
 
 METADATA_KEY = "omnisrc"
 """The one key of the safetensors metadata: the writer orders several at random, and the file's hash would not hold."""
@@ -47,11 +50,8 @@ DISCARDED = (
 )
 """Names that honest checkpoints hold besides tensors and plain values (logs, arguments); read as `Discarded`."""
 
-NESTED = ("state_dict", "model_state", "model_state_dict", "model")
-"""Where trainers put the weights: MMAction2, PySlowFast and PyTorchVideo, others."""
-
-WRAPPERS = ("module.", "_orig_mod.", "model.")
-"""Prefixes that DataParallel, torch.compile and Lightning put before every name."""
+DICTS = ("fvcore.common.config.CfgNode", "yacs.config.CfgNode")
+"""Configs that are dicts with methods; read as plain dicts, which have none of them."""
 
 LOADING = threading.Lock()
 
@@ -61,13 +61,17 @@ DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 
 @dataclass(frozen=True)
 class Contents:
-    """A file as it is: tensors by the file's names, wrappers taken off, and what stood beside them."""
+    """A file as it is: tensors by the file's names, wrappers taken off, and what stood beside them.
+
+    `notes` say what was done to come to the tensors, for the screen.
+    """
 
     path: Path
     sha256: str
     state: dict[str, torch.Tensor]
     beside: Mapping[str, Any] = field(default_factory=dict)
     own_meta: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def fingerprint(path: Path) -> str:
@@ -79,15 +83,18 @@ def fingerprint(path: Path) -> str:
         raise _unreadable(path, error) from error
 
 
-def open_contents(path: Path) -> Contents:
-    """Reads the whole file on the CPU. Raises UserError for anything that is not a sound, code-free weights file."""
+def open_contents(path: Path, averaged: bool = True) -> Contents:
+    """Reads the whole file on the CPU. Raises UserError for anything that is not a sound, code-free weights file.
+
+    Where a file holds weights and their moving average, `averaged` chooses.
+    """
     head = _head(path)
     sha256 = fingerprint(path)
     _check_named_hash(path, sha256)
     if _is_safetensors(path, head):
         return _open_safetensors(path, sha256)
-    if head.startswith((b"PK\x03\x04", b"\x80")):
-        return _open_torch(path, sha256)
+    if head.startswith((b"PK\x03\x04", b"\x80")) or path.suffix == ".pkl":
+        return _open_torch(path, sha256, averaged)
     raise UserError(f"{path} is not a weights file: expected .safetensors, or a PyTorch .pth, .pt or .pyth")
 
 
@@ -160,6 +167,8 @@ def _refused_code(error: Exception) -> str | None:
         return "a TorchScript program"
     if not isinstance(error, pickle.UnpicklingError):
         return None
+    if isinstance(error, RefusedName):
+        return error.name
     named = re.search(r"GLOBAL (\S+)", text)
     if named:
         return named[1]
@@ -170,29 +179,28 @@ def _refused_code(error: Exception) -> str | None:
 def _open_safetensors(path: Path, sha256: str) -> Contents:
     with _sound(path):
         state = safetensors.torch.load_file(str(path))
-    return Contents(path, sha256, _unwrapped(state), own_meta=own_metadata(path))
+    found = unwrapped(state)
+    return Contents(path, sha256, found.state, own_meta=own_metadata(path), notes=found.notes)
 
 
-def _open_torch(path: Path, sha256: str) -> Contents:
-    stand_ins: list[Any] = [(Discarded, name) for name in DISCARDED]
-    # The list of allowed names is the process's own: who leaves first would take it from the other.
-    with LOADING, _sound(path), torch.serialization.safe_globals(stand_ins), warnings.catch_warnings(action="ignore"):
-        loaded = torch.load(str(path), map_location="cpu", weights_only=True)
+def _open_torch(path: Path, sha256: str, averaged: bool) -> Contents:
+    loaded = read_caffe2(path) if path.suffix == ".pkl" else _load(path)
     if not isinstance(loaded, Mapping):
         raise UserError(f"weights file {path} holds a {type(loaded).__name__}, not a state_dict")
-    nested = next((loaded[key] for key in NESTED if isinstance(loaded.get(key), Mapping)), None)
-    beside = {} if nested is None else {str(k): v for k, v in loaded.items() if v is not nested}
-    state = _unwrapped(loaded if nested is None else nested)
-    if not state:
+    found = choose(loaded, averaged)
+    if not found.state:
         raise UserError(f"weights file {path} holds no tensors: it is not a state_dict")
-    return Contents(path, sha256, state, beside)
+    return Contents(path, sha256, found.state, found.beside, notes=found.notes)
 
 
-def _unwrapped(state: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
-    tensors = {str(key): value.detach() for key, value in state.items() if isinstance(value, torch.Tensor)}
-    while tensors:
-        wrapper = next((w for w in WRAPPERS if all(key.startswith(w) for key in tensors)), None)
-        if wrapper is None:
-            break
-        tensors = {key.removeprefix(wrapper): value for key, value in tensors.items()}
-    return tensors
+def _load(path: Path) -> Any:
+    stand_ins: list[Any] = [(Discarded, name) for name in DISCARDED] + [(OrderedDict, name) for name in DICTS]
+    # The list of allowed names is the process's own: who leaves first would take it from the other.
+    with LOADING, _sound(path), torch.serialization.safe_globals(stand_ins), warnings.catch_warnings(action="ignore"):
+        return torch.load(str(path), map_location="cpu", weights_only=True)
+
+
+def read_caffe2(path: Path) -> Any:
+    """The blobs of a Caffe2 pickle, as tensors."""
+    with _sound(path):
+        return load_blobs(path)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+import torch
 
 from omnisrc.models.checkpoints import (
     caffe_c3d,
@@ -12,6 +14,7 @@ from omnisrc.models.checkpoints import (
     mmaction2_c3d,
     mmaction2_trn,
     ours,
+    pyslowfast,
     pytorchvideo,
     pytorchvideo_x3d,
     timm,
@@ -33,7 +36,19 @@ class Format(Protocol):
         """Our name of the file's `key`; None for what is no part of a recogniser."""
 
     def meta(self, contents: Contents) -> Mapping[str, Any]:
-        """What the file, or the format, says of input scaling, sampling, classes, licence and source."""
+        """What the file, or the format, says of input scaling, sampling, classes, licence and source.
+
+        `channel_order` bgr has the stem and the scaling turned to RGB; `bn_eps` is the norms'. `family` is the first
+        part of a model's name, where the names in the file tell what shapes do not (a shift).
+        """
+
+
+@runtime_checkable
+class Adapting(Protocol):
+    """A format whose tensors differ from ours by more than their names."""
+
+    def adapt(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The tensors, under our names already, in our order of channels or columns."""
 
 
 FORMATS: tuple[Format, ...] = (
@@ -44,6 +59,7 @@ FORMATS: tuple[Format, ...] = (
     mmaction.LAYOUT,
     pytorchvideo_x3d,
     *pytorchvideo.LAYOUTS,
+    pyslowfast,
     tsn_pytorch,
     caffe_c3d,
     torchvision,

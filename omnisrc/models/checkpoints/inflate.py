@@ -6,8 +6,17 @@ from collections.abc import Mapping
 
 import torch
 
+State = Mapping[str, torch.Tensor]
 
-def inflate(state: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+
+def inflates(state: State, target: State) -> bool:
+    """Whether `state` has 2-D kernels where `target` has 3-D ones of the same channels, height and width."""
+    pairs = [(value.shape, target[key].shape) for key, value in state.items() if key in target and value.ndim == 4]
+    flat = [(theirs, own) for theirs, own in pairs if len(own) == 5]
+    return bool(flat) and all((*own[:2], *own[3:]) == tuple(theirs) for theirs, own in flat)
+
+
+def inflate(state: State, target: State) -> dict[str, torch.Tensor]:
     """Repeats each 2-D kernel over the target's time and divides by its length; the rest is taken as it is.
 
     Away from the temporal borders (where zeros are padded) a still clip then gives what the 2-D network gives.

@@ -13,6 +13,7 @@ import safetensors.torch
 
 from omnisrc.errors import WorldError
 from omnisrc.models.checkpoints.container import METADATA_KEY, Contents
+from omnisrc.models.checkpoints.norms import eps_of
 from omnisrc.models.recogniser import Recogniser
 from omnisrc.shards.write import sync_folder
 
@@ -35,7 +36,7 @@ def save_weights(model: Recogniser, path: Path, meta: Mapping[str, Any]) -> str:
     """Writes weights and metadata in one piece (a reader never sees half a file) and returns the file's SHA-256.
 
     `meta` may hold classes, class_list, class_list_sha256, licence, source, and anything else that is JSON; what the
-    model knows of itself (model, model_args, num_classes, mean, std, sampling) is added, `meta` winning. Equal
+    model knows of itself (model, model_args, num_classes, mean, std, bn_eps, sampling) is added, `meta` winning. Equal
     weights and metadata give equal bytes. Raises WorldError when the disk fails.
     """
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
@@ -56,8 +57,9 @@ def save_weights(model: Recogniser, path: Path, meta: Mapping[str, Any]) -> str:
 
 
 def _own(model: Recogniser) -> dict[str, Any]:
-    spec = model.input
+    spec, eps = model.input, eps_of(model)
     return {
+        **({} if eps is None else {"bn_eps": eps}),
         "model": model.name,
         "model_args": dict(model.args),
         "num_classes": model.num_classes,

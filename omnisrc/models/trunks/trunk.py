@@ -31,6 +31,10 @@ class Trunk(nn.Module):
     stages: tuple[Stage, ...]
     """What `maps` gives, from the input to the output; the last is what `forward` gives."""
 
+    added: tuple[str, ...] = ()
+    """Patterns of the names (`trunk.*`) that the network it is made of lacks, such as non-local blocks: they may stay
+    as they are where weights of that network start this one."""
+
     frozen = False
 
     @property
