@@ -40,6 +40,11 @@ class Recogniser(nn.Module):
             raise ValueError(f"a recogniser takes (B, V, C, T, H, W), not a tensor of shape {tuple(views.shape)}")
         return self.head.embed(self.trunk(views.flatten(0, 1)), views.shape[1])
 
+    def answer(self, views: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, V, C, T, H, W) -> the embedding (B, E) and the logits (B, classes), in one pass."""
+        embedding = self.features(views)
+        return embedding, self.head(embedding)
+
     def forward(self, views: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.head(self.features(views))
         return logits
