@@ -100,8 +100,8 @@ def _tell(running: Command, outcome: Outcome) -> None:
         label = reason if reason in ("found", "kept") else f"dropped: {reason}"
         table.add_row(label, *(f"{outcome.members[kind].get(reason, 0):,}" for kind in kinds))
     running.console.print(table)
-    for kind, teacher in outcome.teachers.items():
-        said = f"Teacher of {kind}s: {teacher['name']} (licence: {teacher['licence']})."
+    for medium, teacher in outcome.teachers.items():
+        said = f"Teacher of {medium}s: {teacher['name']} (licence: {teacher['licence']})."
         running.console.print(said, soft_wrap=True, markup=False)
     if not outcome.made:
         running.console.print("Nothing has changed since this selection was made.")

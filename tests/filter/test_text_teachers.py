@@ -223,7 +223,7 @@ def test_mistakes_are_one_sentence(study: Study, tmp_path: Path, monkeypatch: py
     text_teacher(study.models / "clip", "clip")
     with pytest.raises(UserError, match=r"class_prompts.hamer throwing names no class of mine. Did you mean hammer"):
         filter_here(told(study, class_prompts={"hamer throwing": ["x"]}), monkeypatch, teacher="clip")
-    with pytest.raises(ValueError, match="no {}, where the class goes"):
+    with pytest.raises(ValueError, match=r"no \{\}, where the class goes"):
         FilterSettings(prompts=("a photo",))
 
 

@@ -13,7 +13,7 @@ class Head(nn.Module):
     """
 
     exclusive = True
-    """Whether the logits are a softmax's: one of the classes is true. Otherwise each is a sigmoid's, and none may be."""
+    """Whether the logits are a softmax's (one of the classes is true), or each is a sigmoid's (none may be)."""
 
     def embed(self, maps: torch.Tensor, views: int) -> torch.Tensor:
         """(B*views, D, T, H, W) -> (B, E)."""

@@ -59,7 +59,8 @@ class TextHead(Head):
 
 def unit(vectors: torch.Tensor) -> torch.Tensor:
     """(..., D), each of length 1."""
-    return vectors / vectors.norm(dim=-1, keepdim=True)
+    scaled: torch.Tensor = vectors / vectors.norm(dim=-1, keepdim=True)
+    return scaled
 
 
 def pair_parts(model: Any, image_size: int, classes: torch.Tensor) -> tuple[ImageTower, TextHead]:

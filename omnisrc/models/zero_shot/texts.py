@@ -56,7 +56,8 @@ def embed_texts(model: Any, folder: PretrainedFolder, texts: list[str]) -> torch
             )
         mask = {} if fixed else {"attention_mask": tokens["attention_mask"]}
         found.append(model.get_text_features(input_ids=tokens["input_ids"], **mask).pooler_output)
-    return torch.cat(found).float()
+    vectors: torch.Tensor = torch.cat(found).float()
+    return vectors
 
 
 def class_vectors(vectors: torch.Tensor, prompts: Prompts) -> torch.Tensor:
