@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from omnisrc.errors import UserError
-from omnisrc.models.families import slowonly, tsn
+from omnisrc.models.families import slowonly, tsn, video_transformers
 from omnisrc.models.recogniser import Recogniser
 
-FAMILIES = (tsn, slowonly)
+FAMILIES = (tsn, slowonly, video_transformers)
 """Modules with a table `MODELS` of name -> constructor(num_classes, *, family's arguments)."""
 
 MODELS: dict[str, Callable[..., Recogniser]] = {

@@ -28,7 +28,7 @@ from omnisrc.filter.teachers import open_teacher
 from omnisrc.study import Study
 from tests.filter.stages import filter_here, tiny_teacher
 from tests.filter.web import Item, land
-from tests.models.pretrained_folders import SIDE, text_teacher
+from tests.models.pretrained_folders import SIDE, text_teacher, video_classifier
 
 transformers = pytest.importorskip("transformers")
 CLASSES = tuple(ACTIONS)[:3]
@@ -225,6 +225,25 @@ def test_mistakes_are_one_sentence(study: Study, tmp_path: Path, monkeypatch: py
         filter_here(told(study, class_prompts={"hamer throwing": ["x"]}), monkeypatch, teacher="clip")
     with pytest.raises(ValueError, match=r"no \{\}, where the class goes"):
         FilterSettings(prompts=("a photo",))
+
+
+def test_a_folder_with_a_video_classifier_of_the_studys_classes_judges_too(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered_web(study, tmp_path, images=1, clips=1)
+    folder = video_classifier(study.models / "videomae", "videomae_b", list(CLASSES), licence="cc-by-nc-4.0")
+    outcome = filter_here(study, monkeypatch, teacher="videomae", pack=False)
+    assert outcome.teachers["clip"] == {"name": "videomae", "licence": "cc-by-nc-4.0"}
+    prediction, made = judged(study)["0.jpg"]
+    still = np.asarray(Image.open(io.BytesIO(data_of(study, "0.jpg"))))
+    pixels = transformers.VideoMAEImageProcessor.from_pretrained(folder)([[still] * 4], return_tensors="pt")
+    with torch.no_grad():
+        logits = transformers.VideoMAEForVideoClassification.from_pretrained(folder).eval()(**pixels).logits[0]
+    kept = read_predictions(study.root / made.path).logits[prediction.row]
+    np.testing.assert_allclose(kept, logits.numpy(), atol=4e-3)
+    video_classifier(study.models / "other", "videomae_b", ["a", "b", "c"])
+    with pytest.raises(UserError, match="needs a mapping"):
+        filter_here(study, monkeypatch, teacher="other", pack=False)
 
 
 def test_a_weights_file_of_that_name_is_still_found(study: Study) -> None:

@@ -80,3 +80,49 @@ def preprocessing(kind: str) -> dict[str, Any]:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content))
+
+
+TINY: dict[str, dict[str, Any]] = {
+    "videomae_b": {"num_frames": 4, "tubelet_size": 2, "image_size": 32, "patch_size": 8},
+    "timesformer_b": {"num_frames": 4, "image_size": 32, "patch_size": 8},
+    "vivit_b": {"num_frames": 4, "tubelet_size": [2, 8, 8], "image_size": 32},
+    "vjepa2_l": {"frames_per_clip": 4, "tubelet_size": 2, "crop_size": 32, "patch_size": 8, "num_pooler_layers": 1,
+                 "pred_hidden_size": 12, "pred_num_attention_heads": 1, "pred_num_hidden_layers": 1},
+}  # fmt: skip
+"""Configurations for clips of 4 frames of 32 x 32 pixels, by the name that create_model takes."""
+for _config in TINY.values():
+    _config |= {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 2}
+    _config |= {"mlp_ratio": 2.0} if "crop_size" in _config else {"intermediate_size": 48}
+
+CLASSIFIERS = {
+    "videomae_b": ("VideoMAE", "VideoMAEImageProcessor", [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    "timesformer_b": ("Timesformer", "VideoMAEImageProcessor", [0.45] * 3, [0.225] * 3),
+    "vivit_b": ("Vivit", "VivitImageProcessor", [0.5] * 3, [0.5] * 3),
+    "vjepa2_l": ("VJEPA2", "VJEPA2VideoProcessor", [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+}
+
+
+def video_classifier(path: Path, name: str, classes: list[str], licence: str | None = None, **changes: Any) -> Path:
+    """A random video classifier; every tensor of it is drawn, the classes' too."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    prefix, processor, mean, std = CLASSIFIERS[name]
+    torch.manual_seed(0)
+    settings = {**TINY[name], **changes, "id2label": dict(enumerate(classes))}
+    config = getattr(transformers, f"{prefix}Config")(**settings)
+    model = getattr(transformers, f"{prefix}ForVideoClassification")(config)
+    with torch.no_grad():
+        for value in model.parameters():
+            value.add_(0.2 * torch.randn_like(value))
+    model.save_pretrained(path)
+    square = {"height": SIDE, "width": SIDE}
+    said = {"do_resize": True, "do_center_crop": True, "do_rescale": True, "do_normalize": True, "image_mean": mean,
+            "image_std": std, "size": {"shortest_edge": SIDE}, "crop_size": square}  # fmt: skip
+    factor = 1 / 127.5 if name == "vivit_b" else 1 / 255
+    kind = "video_processor_type" if name == "vjepa2_l" else "image_processor_type"
+    file = "video_preprocessor_config.json" if name == "vjepa2_l" else "preprocessor_config.json"
+    write_json(path / file, {**said, "rescale_factor": factor, kind: processor})
+    if licence:
+        (path / "README.md").write_text(f"---\nlicense: {licence}\n---\n")
+    return path

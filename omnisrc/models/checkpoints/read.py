@@ -13,6 +13,8 @@ from omnisrc.errors import UserError
 from omnisrc.models.checkpoints.architecture import classes_of, model_for
 from omnisrc.models.checkpoints.container import open_contents
 from omnisrc.models.checkpoints.formats import FORMATS, format_of
+from omnisrc.models.pretrained.folder import pretrained_folder
+from omnisrc.models.pretrained.video import read_video
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,11 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Raises UserError for what cannot be read (see `open_contents`) and for weights of no known format."""
+    """A file, or a folder of transformers'. Raises UserError for what cannot be read (see `open_contents`) and for
+    weights of no known format."""
+    folder = pretrained_folder(path)
+    if folder is not None:
+        return Checkpoint(path, "transformers", *read_video(folder))
     contents = open_contents(path)
     form = format_of(contents.state)
     if form is None:

@@ -39,6 +39,13 @@ def is_pretrained(path: Path) -> bool:
     return (path / CONFIG).is_file()
 
 
+def pretrained_folder(path: Path) -> Path | None:
+    """The folder that a path means: the folder itself, or that of its model.safetensors; None if it is neither."""
+    if is_pretrained(path):
+        return path
+    return path.parent if path.name == "model.safetensors" and is_pretrained(path.parent) else None
+
+
 def open_folder(path: Path) -> PretrainedFolder:
     """Reads everything but the tensors.
 

@@ -66,4 +66,5 @@ def class_vectors(vectors: torch.Tensor, prompts: Prompts) -> torch.Tensor:
     unit = vectors / vectors.norm(dim=-1, keepdim=True)
     means = [part.mean(-2) for part in unit.split([len(texts) for texts in prompts.texts], dim=-2)]
     mean = torch.stack(means, -2)
-    return mean / mean.norm(dim=-1, keepdim=True)
+    classes: torch.Tensor = mean / mean.norm(dim=-1, keepdim=True)
+    return classes

@@ -1,0 +1,67 @@
+"""A folder of transformers' video classifier in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from omnisrc.errors import UserError
+from omnisrc.models.families.video_transformers import KINDS, Kind, assembled, filled_head, own_fields
+from omnisrc.models.inputs import InputSpec
+from omnisrc.models.pretrained.extra import transformers
+from omnisrc.models.pretrained.folder import PretrainedFolder, open_folder
+from omnisrc.models.pretrained.licence import licence_said
+from omnisrc.models.pretrained.scaling import scaling_of
+from omnisrc.models.pretrained.weights import filled
+
+
+def read_video(path: Path) -> tuple[str, dict[str, torch.Tensor], dict[str, Any]]:
+    """SHA-256, tensors under our names, and metadata as in CheckpointReport (with the licence) of a folder.
+
+    Raises:
+        UserError: transformers is not installed, the network is no video classifier that is known here, or damaged.
+    """
+    folder = open_folder(path)
+    kind = next((kind for kind in KINDS if kind.model_type == folder.model_type), None)
+    if kind is None:
+        known = ", ".join(dict.fromkeys(kind.model_type for kind in KINDS))
+        raise UserError(
+            f"The folder {path} holds a {folder.model_type or 'network of no named kind'}, which is no recogniser;"
+            f" those that can be read are {known} (clip, siglip and xclip serve as teachers of `omnisrc filter`)."
+        )
+    library = transformers(f"The network in {path}")
+    model = filled(getattr(library, kind.classifier), folder)
+    args = {"config": _changes(library, kind, model.config)}
+    recogniser = filled_head(model, assembled(model, InputSpec("3d", 1, 1, 1)))
+    assert hasattr(recogniser.trunk, "grid")
+    meta = {"model": kind.name, "model_args": args, **_input(folder, kind, recogniser.trunk.grid)}
+    meta |= {"num_classes": recogniser.num_classes, "licence": licence_said(folder.model_type, folder.licence)}
+    classes = _classes(folder.config)
+    meta |= {"classes": classes} if classes else {}
+    return folder.sha256, recogniser.state_dict(), meta
+
+
+def _changes(library: Any, kind: Kind, config: Any) -> dict[str, Any]:
+    """The fields of a configuration in which it differs from what `create_model` makes without being told."""
+    usual = getattr(library, f"{kind.prefix}Config")(**kind.config).to_dict()
+    found = config.to_dict()
+    return {name: found[name] for name in sorted(own_fields(library, kind)) if found[name] != usual[name]}
+
+
+def _input(folder: PretrainedFolder, kind: Kind, grid: Any) -> dict[str, Any]:
+    """The published sampling, where the folder does not say another."""
+    scaling = scaling_of(folder, grid.size)
+    said = folder.preprocessing.get("frame_sample_rate") or folder.config.get("frame_sample_rate")
+    sampling = {"clip_len": grid.frames, "frame_interval": int(said or kind.frame_interval), "num_segments": 1}
+    sampling |= {"crop_size": scaling.crop_size, "short_side": scaling.short_side}
+    return {"mean": list(scaling.mean), "std": list(scaling.std), "sampling": sampling}
+
+
+def _classes(config: Mapping[str, Any]) -> list[str]:
+    """The class list in its order; empty where the folder only numbers its classes."""
+    names = config.get("id2label") or {}
+    listed = [str(names[key]) for key in sorted(names, key=int)]
+    return [] if all(name == f"LABEL_{number}" for number, name in enumerate(listed)) else listed
