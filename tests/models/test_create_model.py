@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from omnisrc.errors import UserError
-from omnisrc.models import create_model, model_names
-from tests.models.networks import seasoned, views
+from omnisrc.models import create_model
+from tests.models.networks import plain_names, seasoned, views
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", plain_names())
 def test_views_become_logits_and_an_embedding(name: str) -> None:
     model = seasoned(name, classes=7)
     given = views(model)

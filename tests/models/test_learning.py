@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from omnisrc.models import create_model, model_names
+from omnisrc.models import create_model
+from tests.models.networks import plain_names
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", plain_names())
 @pytest.mark.parametrize("classes", [4, 400])
 def test_the_first_loss_is_near_the_logarithm_of_the_classes(name: str, classes: int) -> None:
     model = create_model(name, classes)

@@ -17,6 +17,9 @@ from omnisrc.models.pretrained.extra import transformers
 from omnisrc.models.recogniser import Recogniser
 from omnisrc.models.trunks.tokens import FrameAloneTrunk, FrameLastTrunk, Grid, TokenTrunk
 
+EXTRA = "transformers"
+"""The optional package that all of them need."""
+
 HALF: Triple = (127.5,) * 3
 GREY: tuple[Triple, Triple] = ((0.45 * 255,) * 3, (0.225 * 255,) * 3)
 
