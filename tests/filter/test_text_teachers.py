@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 from sqlalchemy import select
 
-from db.models import Asset, Blob, Prediction, PredictionSet, Sample, Selection, Teacher
+from db.models import Asset, Blob, Prediction, PredictionSet, Sample, Selection, TargetItem, Teacher
 from omnisrc.cli.main import run
+from omnisrc.data.hashes import scored_hashes
 from omnisrc.demo.actions import ACTIONS
 from omnisrc.demo.film import jpeg, write_video
 from omnisrc.demo.webmedia import Shot, film
@@ -210,10 +211,21 @@ def test_new_sentences_are_judged_anew_and_old_ones_are_kept(
     assert newest.teachers == {"image": 2, "clip": 2}
 
 
-def test_clip_can_be_the_trunk_whose_embeddings_find_copies(study: Study, tmp_path: Path) -> None:
+def test_clip_can_be_the_trunk_whose_embeddings_find_copies(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered_web(study, tmp_path, images=3, clips=1)
+    copied = TargetItem(class_list_id=1, path=str(tmp_path / "film.mp4"), label=0, split="test", state="stored",
+                        medium="video", hashes=scored_hashes([np.zeros((SIDE, SIDE, 3), np.uint8)], 1))  # fmt: skip
+    study.database().write(lambda session: session.add(copied))
     text_teacher(study.models / "clip", "clip")
-    trunk = open_teacher(study, "clip", FilterSettings())
-    assert trunk.input.dims == "2d" and trunk.prompts is None and trunk.meta["num_classes"] == 0
+    filter_here(told(study, trunk="clip"), monkeypatch, rule="all", pack=False)
+    [trunk] = teachers(study)
+    assert trunk.meta["num_classes"] == 0 and "prompts" not in trunk.meta
+    sets = study.database().read(lambda s: list(s.scalars(select(PredictionSet).order_by(PredictionSet.id))))
+    found = [np.load(study.root / made.path)["embedding"] for made in sets]
+    assert [each.shape for each in found] == [(3, 16), (8, 16)]
+    np.testing.assert_allclose(np.linalg.norm(np.concatenate(found).astype(float), axis=1), 1, atol=2e-3)
 
 
 def test_mistakes_are_one_sentence(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +247,7 @@ def test_a_folder_with_a_video_classifier_of_the_studys_classes_judges_too(
     outcome = filter_here(study, monkeypatch, teacher="videomae", pack=False)
     assert outcome.teachers["clip"] == {"name": "videomae", "licence": "cc-by-nc-4.0"}
     prediction, made = judged(study)["0.jpg"]
-    still = np.asarray(Image.open(io.BytesIO(data_of(study, "0.jpg"))))
+    still = np.array(Image.open(io.BytesIO(data_of(study, "0.jpg"))))
     pixels = transformers.VideoMAEImageProcessor.from_pretrained(folder)([[still] * 4], return_tensors="pt")
     with torch.no_grad():
         logits = transformers.VideoMAEForVideoClassification.from_pretrained(folder).eval()(**pixels).logits[0]

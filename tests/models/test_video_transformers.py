@@ -191,6 +191,22 @@ def test_a_folder_starts_a_model_of_other_classes(tmp_path: Path) -> None:
     assert torch.equal(model.trunk(torch.ones(1, 3, 4, 32, 32)), origin.trunk(torch.ones(1, 3, 4, 32, 32)))
 
 
+def test_a_network_that_was_only_pretrained_starts_a_model_and_cannot_stand_for_one(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    origin = transformers.VJEPA2Model(transformers.VJEPA2Config(**TINY["vjepa2_l"]))
+    folder = video_classifier(tmp_path / "net", "vjepa2_l", CLASSES)
+    origin.save_pretrained(folder)
+    with pytest.raises(UserError, match="has no head"):
+        load_model(folder)
+    model = tiny("vjepa2_l", 7).eval()
+    report = load_checkpoint(model, folder, strict=False)
+    assert report.left_out == () and all(key.startswith("head.") for key in report.missing)
+    clips = torch.randn(1, 3, 4, 32, 32)
+    with torch.no_grad():
+        theirs = origin.eval()(clips.transpose(1, 2), skip_predictor=True).last_hidden_state
+        torch.testing.assert_close(model.trunk(clips).flatten(2).transpose(1, 2), theirs, atol=1e-5, rtol=1e-5)
+
+
 def test_mistakes_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(sentence: str, *given: Any, **args: Any) -> None:
         with pytest.raises(UserError, match=sentence):

@@ -17,9 +17,14 @@ from omnisrc.models.pretrained.licence import licence_said
 from omnisrc.models.pretrained.scaling import scaling_of
 from omnisrc.models.pretrained.weights import filled
 
+HEADS = ("classifier.", "fc_norm.", "pooler.")
+"""What begins the names of transformers' tensors that are the head's here."""
+
 
 def read_video(path: Path) -> tuple[str, dict[str, torch.Tensor], dict[str, Any]]:
     """SHA-256, tensors under our names, and metadata as in CheckpointReport (with the licence) of a folder.
+
+    A network that was only pretrained (VideoMAE, V-JEPA 2 without classes) is a trunk alone.
 
     Raises:
         UserError: transformers is not installed, the network is no video classifier that is known here, or damaged.
@@ -33,15 +38,19 @@ def read_video(path: Path) -> tuple[str, dict[str, torch.Tensor], dict[str, Any]
             f" those that can be read are {known} (clip, siglip and xclip serve as teachers of `omnisrc filter`)."
         )
     library = transformers(f"The network in {path}")
-    model = filled(getattr(library, kind.classifier), folder)
+    model, whole = filled(getattr(library, kind.classifier), folder, HEADS)
     args = {"config": _changes(library, kind, model.config)}
     recogniser = filled_head(model, assembled(model, InputSpec("3d", 1, 1, 1)))
     assert hasattr(recogniser.trunk, "grid")
     meta = {"model": kind.name, "model_args": args, **_input(folder, kind, recogniser.trunk.grid)}
-    meta |= {"num_classes": recogniser.num_classes, "licence": licence_said(folder.model_type, folder.licence)}
+    meta |= {"licence": licence_said(folder.model_type, folder.licence)}
+    state = recogniser.state_dict()
+    if not whole:
+        return folder.sha256, {key: value for key, value in state.items() if key.startswith("trunk.")}, meta
+    meta |= {"num_classes": recogniser.num_classes}
     classes = _classes(folder.config)
     meta |= {"classes": classes} if classes else {}
-    return folder.sha256, recogniser.state_dict(), meta
+    return folder.sha256, state, meta
 
 
 def _changes(library: Any, kind: Kind, config: Any) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def load_zero_shot(path: Path, prompts: Prompts) -> tuple[Recogniser, Checkpoint
 
 def _network(folder: PretrainedFolder, prompts: Prompts) -> tuple[Recogniser, InputSpec, dict[str, int]]:
     library = transformers(f"The network in {folder.path}")
-    model = filled(getattr(library, CLASSES[folder.model_type]), folder)
+    model, _ = filled(getattr(library, CLASSES[folder.model_type]), folder)
     vision = model.config.vision_config
     image_size = int(vision.image_size)
     scaling = scaling_of(folder, image_size)
