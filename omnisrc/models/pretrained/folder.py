@@ -20,7 +20,7 @@ READ = (".json", ".safetensors", ".txt", ".model")
 @dataclass(frozen=True)
 class PretrainedFolder:
     """`config` is config.json; `preprocessing` what the folder says of its input, empty where it says nothing;
-    `sha256` is over the names and bytes of every file that loading reads."""
+    `sha256` is `folder_sha256`."""
 
     path: Path
     config: Mapping[str, Any]
@@ -62,7 +62,7 @@ def open_folder(path: Path) -> PretrainedFolder:
             f"The folder {path} holds no model.safetensors, and weights of other kinds are not read because they may"
             " run code; fetch the safetensors file of the same model."
         )
-    return PretrainedFolder(path, read_json(path / CONFIG), _preprocessing(path), licence_of(path), _hash(path))
+    return PretrainedFolder(path, read_json(path / CONFIG), _preprocessing(path), licence_of(path), folder_sha256(path))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -89,7 +89,8 @@ def _preprocessing(path: Path) -> dict[str, Any]:
     return {}
 
 
-def _hash(path: Path) -> str:
+def folder_sha256(path: Path) -> str:
+    """SHA-256 over the names and bytes of every file that loading reads."""
     whole = hashlib.sha256()
     try:
         for file in sorted(each for each in path.iterdir() if each.suffix in READ and each.is_file()):
