@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from omnisrc.cli.main import run
+from omnisrc.models.pretrained.folder import folder_sha256
 from omnisrc.study import Study
-from tests.mixed_world import record_world, write_world
+from tests.mixed_world import CLASSES, record_world, write_world
 from tests.models.pretrained_folders import TINY, video_classifier
 
 pytest.importorskip("transformers")
@@ -37,3 +38,7 @@ def test_a_folder_is_trained_on_with_images_and_clips_and_scored(
     assert run(["eval", "--run", "student", "--split", "val", *place]) == 0
     scored = json.loads(capsys.readouterr().out)
     assert scored["samples"] == scored["expected"] == 4
+    known = video_classifier(tmp_path / "known", "videomae_b", list(CLASSES))
+    assert run(["eval", "--checkpoint", str(known), "--split", "val", *place]) == 0
+    scored = json.loads(capsys.readouterr().out)
+    assert scored["samples"] == 4 and scored["checkpoint_sha256"] == folder_sha256(known)

@@ -67,6 +67,13 @@ def test_a_folder_gives_transformers_own_logits(name: str, changes: dict[str, An
     assert same(by_file, model)
 
 
+def test_a_folder_is_called_by_the_name_that_is_nearest_to_it(tmp_path: Path) -> None:
+    size = {"hidden_size": 384, "num_attention_heads": 6, "intermediate_size": 1536}
+    whole = {"num_hidden_layers": 1, "num_frames": 16, "image_size": 224, "patch_size": 16, "tubelet_size": 2}
+    model, _ = load_model(video_classifier(tmp_path / "net", "videomae_b", CLASSES, **size, **whole))
+    assert (model.name, model.args) == ("videomae_s", {"config": {"num_hidden_layers": 1}})
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_our_own_file_brings_it_back_without_the_folder(name: str, tmp_path: Path) -> None:
     model, report = load_model(video_classifier(tmp_path / "net", name, CLASSES))

@@ -111,7 +111,7 @@ def own_fields(library: Any, kind: Kind) -> set[str]:
     return set(getattr(library, f"{kind.prefix}Config")().to_dict()) - set(library.PreTrainedConfig().to_dict())
 
 
-def assembled(model: Any, spec: InputSpec, dropout: float = 0.0) -> Recogniser:
+def assembled(model: Any, spec: InputSpec, dropout: float = 0.0) -> TokenRecogniser:
     """The trunk and head of transformers' classifier, whose modules are used as they are, but for the last layer: that
     begins anew (`filled_head` copies it)."""
     config, channels, classes = model.config, int(model.config.hidden_size), int(model.config.num_labels)
@@ -133,7 +133,7 @@ def assembled(model: Any, spec: InputSpec, dropout: float = 0.0) -> Recogniser:
     return TokenRecogniser(trunk, LinearHead(channels, classes, dropout), spec, classes, by_class_token=True)
 
 
-def filled_head(model: Any, recogniser: Recogniser) -> Recogniser:
+def filled_head(model: Any, recogniser: TokenRecogniser) -> TokenRecogniser:
     """Copies the classifier's last layer into the assembled recogniser's."""
     recogniser.head.get_submodule("fc").load_state_dict(model.classifier.state_dict())
     return recogniser

@@ -16,6 +16,7 @@ from omnisrc.models.pretrained.folder import PretrainedFolder, open_folder
 from omnisrc.models.pretrained.licence import licence_said
 from omnisrc.models.pretrained.scaling import scaling_of
 from omnisrc.models.pretrained.weights import filled
+from omnisrc.models.trunks.tokens import Grid
 
 HEADS = ("classifier.", "fc_norm.", "pooler.")
 """What begins the names of transformers' tensors that are the head's here."""
@@ -30,18 +31,19 @@ def read_video(path: Path) -> tuple[str, dict[str, torch.Tensor], dict[str, Any]
         UserError: transformers is not installed, the network is no video classifier that is known here, or damaged.
     """
     folder = open_folder(path)
-    kind = next((kind for kind in KINDS if kind.model_type == folder.model_type), None)
-    if kind is None:
+    kinds = [kind for kind in KINDS if kind.model_type == folder.model_type]
+    if not kinds:
         known = ", ".join(dict.fromkeys(kind.model_type for kind in KINDS))
         raise UserError(
             f"The folder {path} holds a {folder.model_type or 'network of no named kind'}, which is no recogniser;"
             f" those that can be read are {known} (clip, siglip and xclip serve as teachers of `omnisrc filter`)."
         )
     library = transformers(f"The network in {path}")
-    model, whole = filled(getattr(library, kind.classifier), folder, HEADS)
-    args = {"config": _changes(library, kind, model.config)}
+    model, whole = filled(getattr(library, kinds[0].classifier), folder, HEADS)
+    kind = min(kinds, key=lambda kind: len(_changes(library, kind, model.config)))
+    changes = _changes(library, kind, model.config)
+    args = {"config": changes} if changes else {}
     recogniser = filled_head(model, assembled(model, InputSpec("3d", 1, 1, 1)))
-    assert hasattr(recogniser.trunk, "grid")
     meta = {"model": kind.name, "model_args": args, **_input(folder, kind, recogniser.trunk.grid)}
     meta |= {"licence": licence_said(folder.model_type, folder.licence)}
     state = recogniser.state_dict()
@@ -60,11 +62,10 @@ def _changes(library: Any, kind: Kind, config: Any) -> dict[str, Any]:
     return {name: found[name] for name in sorted(own_fields(library, kind)) if found[name] != usual[name]}
 
 
-def _input(folder: PretrainedFolder, kind: Kind, grid: Any) -> dict[str, Any]:
-    """The published sampling, where the folder does not say another."""
+def _input(folder: PretrainedFolder, kind: Kind, grid: Grid) -> dict[str, Any]:
+    """The folder's scaling and sizes, and the sampling of the published weights, which folders do not say."""
     scaling = scaling_of(folder, grid.size)
-    said = folder.preprocessing.get("frame_sample_rate") or folder.config.get("frame_sample_rate")
-    sampling = {"clip_len": grid.frames, "frame_interval": int(said or kind.frame_interval), "num_segments": 1}
+    sampling = {"clip_len": grid.frames, "frame_interval": kind.frame_interval, "num_segments": 1}
     sampling |= {"crop_size": scaling.crop_size, "short_side": scaling.short_side}
     return {"mean": list(scaling.mean), "std": list(scaling.std), "sampling": sampling}
 
