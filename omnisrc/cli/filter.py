@@ -23,12 +23,14 @@ def filter(
     teacher: Annotated[
         str | None,
         typer.Option(
-            "--teacher", metavar="NAME|FILE", help="Who judges: a run, a weights file, or a network in models/."
+            "--teacher", metavar="NAME|FILE|FOLDER", help="Who judges: a run, weights, or a network in models/."
         ),
     ] = None,
     image_teacher: Annotated[
         str | None,
-        typer.Option("--image-teacher", metavar="NAME|FILE", help="Who judges still images.", show_default="--teacher"),
+        typer.Option(
+            "--image-teacher", metavar="NAME|FILE|FOLDER", help="Who judges still images.", show_default="--teacher"
+        ),
     ] = None,
     rule: Annotated[
         str, typer.Option("--rule", metavar="NAME", help=f"{', '.join(RULES)}.", show_default="agree")
@@ -90,7 +92,7 @@ def _tell(running: Command, outcome: Outcome) -> None:
         selection=selection.name, id=selection.id, made=outcome.made, decontaminated=selection.decontaminated,
         packed=selection.packed, shards=outcome.shards, members=outcome.members, unreadable=outcome.lost,
         planted_leaks=selection.counts.get("planted_leaks"), pairs=str(outcome.pairs),
-        warnings=list(selection.warnings),
+        warnings=list(selection.warnings), teachers=outcome.teachers,
     )  # fmt: skip
     kinds = [kind for kind in ("image", "clip") if kind in outcome.members]
     table = Table(title=f"Selection {selection.name}", title_justify="left", box=None, pad_edge=False)
@@ -102,6 +104,9 @@ def _tell(running: Command, outcome: Outcome) -> None:
         label = reason if reason in ("found", "kept") else f"dropped: {reason}"
         table.add_row(label, *(f"{outcome.members[kind].get(reason, 0):,}" for kind in kinds))
     running.console.print(table)
+    for medium, teacher in outcome.teachers.items():
+        said = f"Teacher of {medium}s: {teacher['name']} (licence: {teacher['licence']})."
+        running.console.print(said, soft_wrap=True, markup=False)
     if not outcome.made:
         running.console.print("Nothing has changed since this selection was made.")
     if selection.packed:

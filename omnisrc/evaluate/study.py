@@ -17,6 +17,7 @@ from omnisrc.errors import UserError
 from omnisrc.evaluate.evaluation import evaluate
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.models import read_meta
+from omnisrc.models.pretrained.folder import is_pretrained
 from omnisrc.shards.store import store_of
 from omnisrc.study import Study
 
@@ -38,7 +39,7 @@ def evaluate_checkpoint(
     Raises:
         UserError: no such file or split, or another class list.
     """
-    if not checkpoint.is_file():
+    if not checkpoint.is_file() and not is_pretrained(checkpoint):
         raise UserError(f"There is no checkpoint {checkpoint}; name a file, or a run with --run.")
     rows = target_manifest(study, split, read_meta(checkpoint).get("class_list_sha256"))
     settings = study.section(EvalSettings)

@@ -67,6 +67,7 @@ class Outcome:
     lost: dict[str, int] = field(default_factory=dict)
     made: bool = True  # false: the selection was there already
     pairs: Path | None = None  # the file of what looks alike
+    teachers: dict[str, dict[str, str]] = field(default_factory=dict)  # kind -> name, licence
 
 
 @contextmanager
@@ -150,7 +151,7 @@ def _teachers(study: Study, wish: Wish, rule: str, class_list: ClassList) -> Tea
         )
     ids: dict[str, int] = {}
     for given in dict.fromkeys(filter(None, (wish.teacher, wish.image_teacher))):
-        teacher = open_teacher(study, given, study.section(FilterSettings))
+        teacher = open_teacher(study, given, study.section(FilterSettings), class_list)
         warning = check_classes(teacher, class_list)
         ids[given] = study.database().write(partial(record_teacher, teacher=teacher, warning=warning))
     clips, images = wish.teacher or wish.image_teacher, wish.image_teacher or wish.teacher
@@ -218,7 +219,7 @@ def _outcome(session: Session, name: str, began: float, made: bool) -> Outcome:
     selection = session.scalars(select(Selection).where(Selection.name == name).order_by(Selection.id.desc())).first()
     if selection is None:
         raise WorldError(f"The selection {name} was not made; see the files in logs/.")
-    outcome = Outcome(selection, made=made)
+    outcome = Outcome(selection, made=made, teachers=_named_teachers(session, selection.teachers))
     rows = session.execute(
         select(Sample.kind, SelectionMember.reason, func.count())
         .join(Sample, Sample.id == SelectionMember.sample_id)
@@ -238,6 +239,15 @@ def _outcome(session: Session, name: str, began: float, made: bool) -> Outcome:
     )
     outcome.lost = _lost(session, began)
     return outcome
+
+
+def _named_teachers(session: Session, ids: Teachers) -> dict[str, dict[str, str]]:
+    rows = {kind: session.get(Teacher, key) for kind, key in ids.items() if key is not None}
+    return {
+        kind: {"name": row.name, "licence": str(row.meta.get("licence") or "not stated")}
+        for kind, row in rows.items()
+        if row is not None
+    }
 
 
 def _lost(session: Session, began: float) -> dict[str, int]:

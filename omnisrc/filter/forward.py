@@ -22,11 +22,15 @@ BATCH = {"cuda": (128, 16), "cpu": (16, 4)}  # stills, clips
 
 @dataclass(frozen=True)
 class Said:
-    """What a teacher said of N samples: logits (N, classes) and embedding (N, D), float32."""
+    """What a teacher said of N samples: logits (N, classes) and embedding (N, D), float32.
+
+    `exclusive` is as a head's: false where each logit is a sigmoid's, so that none of the classes may be true.
+    """
 
     samples: NDArray[np.int64]
     logits: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    exclusive: bool = True
 
 
 class Judge:
@@ -53,19 +57,22 @@ class Judge:
         """
         ids, logits, embeddings = [np.zeros(0, np.int64)], [], []
         for samples, frames in batches:
-            embedding = self._features(torch.from_numpy(frames))
+            embedding, answers = self._answer(torch.from_numpy(frames))
             ids.append(samples)
-            logits.append(self.model.head(embedding).float())
+            logits.append(answers.float())
             embeddings.append(embedding.float())
+        exclusive = self.model.head.exclusive
         if not logits:
-            return Said(ids[0], np.zeros((0, self.model.num_classes), np.float32), np.zeros((0, 0), np.float32))
-        said = Said(np.concatenate(ids), torch.cat(logits).cpu().numpy(), torch.cat(embeddings).cpu().numpy())
+            none = np.zeros((0, self.model.num_classes), np.float32), np.zeros((0, 0), np.float32)
+            return Said(ids[0], *none, exclusive)
+        found = torch.cat(logits).cpu().numpy(), torch.cat(embeddings).cpu().numpy()
+        said = Said(np.concatenate(ids), *found, exclusive)
         if not np.isfinite(said.logits).all():
             raise UserError("The teacher's answers are not numbers, so its training failed; choose another checkpoint.")
         return said
 
-    def _features(self, frames: torch.Tensor) -> torch.Tensor:
-        """(B, V, T, S, S, 3) uint8 -> (B, D). A still is repeated for a 3-D teacher on the device."""
+    def _answer(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, V, T, S, S, 3) uint8 -> (B, D), (B, classes). A still is repeated for a 3-D teacher on the device."""
         if self.device.type == "cuda":
             frames = frames.pin_memory().to(self.device, non_blocking=True)
         views = normalise(frames.permute(0, 1, 5, 2, 3, 4), self.model.input.mean, self.model.input.std)
@@ -73,8 +80,7 @@ class Judge:
             views = views.expand(-1, -1, -1, self.shown_as.clip_len, -1, -1)
         try:
             with torch.autocast(self.device.type, torch.bfloat16) if self.half else nullcontext():
-                features: torch.Tensor = self.model.features(views)
-                return features
+                return self.model.answer(views)
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"{len(frames)} samples at a time are too many for the memory of {self.device}; set a lower"

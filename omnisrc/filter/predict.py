@@ -18,7 +18,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from db.ledger import now
-from db.models import ActionClass, Asset, Blob, Find, Prediction, PredictionSet, Query, Sample, Shard
+from db.models import ActionClass, Asset, Blob, Find, Prediction, PredictionSet, Query, Sample, Shard, Teacher
 from omnisrc.engine.stage import Job
 from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.filter import embed
@@ -42,6 +42,7 @@ class Work:
     samples: list[Shown]
     asked: dict[int, list[int]]  # by sample
     earlier: PredictionSet | None  # what it said of other samples of the shard
+    prompts: Mapping[str, Any] | None = None  # the sentences of a teacher that reads some
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def judge_shard(job: Job, work: Work) -> Judged:
     """Decodes ahead in threads while the teacher is at work."""
     settings = job.study.section(FilterSettings)
     shown_as = TeacherInput(**job.params["input"])
-    judge = Judge(load_planned(job.params), shown_as, settings)
+    judge = Judge(load_planned(job.params, work.prompts), shown_as, settings)
     with store_of(job.study).holding(work.shard) as path:
         samples = [placed(sample, path) for sample in work.samples]
         with open_feed(job, samples, shown_as, settings, judge.batch_size(samples)) as feed:
@@ -104,7 +105,8 @@ def _work(session: Session, job: Job) -> Work:
     samples = [Shown(s.id, s.kind == "clip", MediaRef(shard.path, b.offset, b.length), s.start, s.end) for s, b in rows]
     labels = _asked(session, shard.id, params["class_list"])
     asked = {sample.id: sorted(labels[blob.id]) for sample, blob in rows}
-    return Work(shard.path, shard.id, samples, asked, earlier)
+    prompts = session.get_one(Teacher, params["teacher"]).meta.get("prompts")
+    return Work(shard.path, shard.id, samples, asked, earlier, prompts)
 
 
 def _asked(session: Session, shard: int, class_list: int) -> dict[int, set[int]]:
@@ -133,6 +135,7 @@ def join(first: Said, then: Said) -> Said:
         np.concatenate([first.samples, then.samples]),
         np.concatenate([first.logits, then.logits]),
         np.concatenate([first.embedding, then.embedding]),
+        then.exclusive,
     )
 
 
@@ -176,12 +179,17 @@ def _record(session: Session, job: Job, work: Work, judged: Judged, file: tuple[
 def prediction_rows(said: Said, asked: Mapping[int, Sequence[int]], before: int = 0) -> list[dict[str, Any]]:
     """What SQL keeps of each sample: the best classes, the best of the asked ones, the log-sum-exp.
 
-    `before`: rows of the file that come before these samples'.
+    Where each logit is a sigmoid's, "none of them" is one more case, of logit 0: exp(logit - logsumexp) is then the
+    probability of a class given that at most one is true, each being true with odds exp(logit).
+
+    Args:
+        before: rows of the file that come before these samples'.
     """
     logits = said.logits.astype(np.float64)
     best = np.argsort(-logits, axis=1, kind="stable")[:, :BEST]
-    peak = logits.max(axis=1, keepdims=True) if logits.size else np.zeros((len(logits), 1))
-    total = peak[:, 0] + np.log(np.exp(logits - peak).sum(axis=1))
+    cases = logits if said.exclusive else np.pad(logits, ((0, 0), (0, 1)))
+    peak = cases.max(axis=1, keepdims=True) if cases.size else np.zeros((len(cases), 1))
+    total = peak[:, 0] + np.log(np.exp(cases - peak).sum(axis=1))
     rows = []
     for row, sample in enumerate(said.samples.tolist()):
         wanted = asked.get(sample) or []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from omnisrc.licences import LicenceRules as LicenceRules
+from omnisrc.models.zero_shot.prompts import TEMPLATES, check_templates
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,10 @@ class FilterSettings:
     workers: int = 0  # threads and guard processes that decode; 0: one a core
     device: str = "auto"
     amp: Literal["auto", "bf16", "off"] = "auto"  # auto: bf16 on CUDA
+
+    # What a teacher that reads texts (CLIP, SigLIP, X-CLIP) is told of each class; the vectors of several are averaged
+    prompts: tuple[str, ...] = TEMPLATES  # {} is the class's query
+    class_prompts: dict[str, tuple[str, ...]] = field(default_factory=dict)  # whole sentences for a class, instead
 
     # The rule
     min_probability: float = 0.0  # of the label, by the teacher
@@ -46,6 +51,7 @@ class FilterSettings:
     shard_mb: int = 256
 
     def __post_init__(self) -> None:
+        check_templates(self.prompts)
         for name in ("clips", "segments", "images_per_shard", "clips_per_shard", "shard_mb"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

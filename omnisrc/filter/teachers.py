@@ -18,8 +18,10 @@ from db.models import Teacher
 from omnisrc.classes import ClassList, load_class_list, names_sha256
 from omnisrc.classes.compare import difference
 from omnisrc.errors import UserError
+from omnisrc.filter.prompting import find_folder, prompts_for, reads_texts
 from omnisrc.filter.settings import FilterSettings
 from omnisrc.models.released import RELEASED, find_weights
+from omnisrc.models.zero_shot.prompts import Prompts
 from omnisrc.study import Study
 
 if TYPE_CHECKING:
@@ -44,8 +46,9 @@ class TeacherInput:
 
 @dataclass(frozen=True)
 class TeacherFile:
-    """Weights that may judge. `fingerprint` is over them, over what they are shown and what for: `judge`, or `embed`
-    where embeddings of single frames are compared."""
+    """Weights that may judge: a file, or a folder of transformers'. `fingerprint` is over them, over what they are
+    shown, what for (`judge`, or `embed` where embeddings of single frames are compared) and what sentences they are
+    told, if they read texts."""
 
     name: str
     path: Path
@@ -53,11 +56,13 @@ class TeacherFile:
     input: TeacherInput
     meta: Mapping[str, Any] = field(default_factory=dict)
     purpose: str = "judge"
+    prompts: Prompts | None = None
 
     @property
     def fingerprint(self) -> str:
-        text = json.dumps([self.weights_sha256, asdict(self.input), self.purpose], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        made_of = [self.weights_sha256, asdict(self.input), self.purpose]
+        made_of += [self.prompts.sha256] if self.prompts else []
+        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
 def find_teacher(study: Study, given: str) -> Path:
@@ -72,41 +77,56 @@ def find_teacher(study: Study, given: str) -> Path:
             if (run / name).is_file():
                 return run / name
         raise UserError(f"The run {given} has no weights yet; let it train on with `omnisrc train --name {given}`.")
-    return find_weights(given, study.models)
+    folder = find_folder(given, study.models)
+    return folder or find_weights(given, study.models)
 
 
-def open_teacher(study: Study, given: str, settings: FilterSettings) -> TeacherFile:
+def open_teacher(
+    study: Study, given: str, settings: FilterSettings, class_list: ClassList | None = None
+) -> TeacherFile:
     """Reads a teacher to the end, so that what is wrong with it is said before any work begins.
+
+    A teacher that reads texts judges for the classes of `class_list`; without one it only gives embeddings.
 
     Raises:
         UserError: no such weights, damaged ones, or ones that are no recogniser.
     """
     path = find_teacher(study, given).resolve()
-    model, report = load_teacher(path)
+    prompts = prompts_for(class_list, settings) if class_list and reads_texts(path) else None
+    model, report = load_teacher(path, prompts)
     meta = {**_released_meta(path), **report.meta}
-    name = path.parent.name if path.parent.parent == study.runs else path.stem
-    return TeacherFile(name, path, report.sha256, _input_of(model, meta, settings), meta)
+    if prompts is not None and class_list is not None:
+        meta |= {"class_list": class_list.name, "class_list_sha256": class_list.sha256}
+    run = path.parent.parent == study.runs
+    name = path.parent.name if run else path.name if path.is_dir() else path.stem
+    return TeacherFile(name, path, report.sha256, _input_of(model, meta, settings), meta, prompts=prompts)
 
 
 @lru_cache(maxsize=2)
-def load_teacher(path: Path) -> tuple[Recogniser, CheckpointReport]:
-    """The network in a file. Kept, because one worker judges many shards with it."""
+def load_teacher(path: Path, prompts: Prompts | None = None) -> tuple[Recogniser, CheckpointReport]:
+    """The network in a file or a folder. Kept, because one worker judges many shards with it."""
+    if reads_texts(path):
+        from omnisrc.models.zero_shot.load import load_zero_shot
+
+        return load_zero_shot(path, prompts or Prompts())
     from omnisrc.models import load_model
 
     return load_model(path)
 
 
-def load_planned(params: Mapping[str, Any]) -> Recogniser:
+def load_planned(params: Mapping[str, Any], prompts: Mapping[str, Any] | None = None) -> Recogniser:
     """The network of a job's `path`, if its weights are those that the job was made for (`weights_sha256`).
+
+    `prompts` are the teacher's, as its row keeps them.
 
     Raises:
         UserError: they are others now.
     """
-    path = Path(params["path"])
-    model, report = load_teacher(path)
+    path, told = Path(params["path"]), Prompts.of_meta(prompts) if prompts else None
+    model, report = load_teacher(path, told)
     if report.sha256 != params["weights_sha256"]:
         load_teacher.cache_clear()
-        model, report = load_teacher(path)
+        model, report = load_teacher(path, told)
     if report.sha256 != params["weights_sha256"]:
         raise UserError(f"The weights {path} have changed since this work was planned; run `omnisrc filter` again.")
     return model
@@ -129,13 +149,20 @@ def _input_of(model: Recogniser, meta: Mapping[str, Any], settings: FilterSettin
     flat = spec.dims == "2d"
     return TeacherInput(
         dims=spec.dims,
-        views=settings.segments if flat else settings.clips,
+        views=_views(model, sampling, settings),
         clip_len=1 if flat else int(sampling.get("clip_len") or spec.clip_len),
         frame_interval=1 if flat else int(sampling.get("frame_interval") or spec.frame_interval),
         crop_size=crop,
         short_side=max(crop, round(crop * ratio)),
         target_fps=float(sampling.get("target_fps") or 0.0),
     )
+
+
+def _views(model: Recogniser, sampling: Mapping[str, Any], settings: FilterSettings) -> int:
+    """A 3-D network whose clips are frames spread over the video (clip_len 1) takes as many as it was trained on."""
+    if model.input.dims == "2d":
+        return settings.segments
+    return model.input.num_segments if sampling.get("clip_len") == 1 else settings.clips
 
 
 def check_classes(teacher: TeacherFile, study_list: ClassList) -> str | None:
@@ -188,6 +215,7 @@ def record_teacher(session: Session, teacher: TeacherFile, warning: str | None =
     meta = {key: teacher.meta[key] for key in kept if teacher.meta.get(key) is not None}
     meta |= {"path": str(teacher.path), "weights_sha256": teacher.weights_sha256, "input": asdict(teacher.input)}
     meta |= {"warning": warning} if warning else {}
+    meta |= {"prompts": teacher.prompts.as_meta()} if teacher.prompts else {}
     insert_missing(session, Teacher, [{"name": teacher.name, "fingerprint": teacher.fingerprint, "meta": meta}])
     found = session.scalars(select(Teacher).where(Teacher.fingerprint == teacher.fingerprint)).one()
     found.name, found.meta = teacher.name, meta  # the same weights may have moved

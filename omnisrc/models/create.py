@@ -22,6 +22,7 @@ from omnisrc.models.families import (
     tsn,
     tsn_timm,
     tsn_trunks,
+    video_transformers,
     x3d,
 )
 from omnisrc.models.recogniser import Recogniser
@@ -41,6 +42,7 @@ FAMILIES = (
     tsn_trunks,
     tsn_timm,
     torchvision_video,
+    video_transformers,
 )
 """Modules with a table `MODELS` of name -> constructor(num_classes, *, family's arguments)."""
 

@@ -51,6 +51,11 @@ class Recogniser(nn.Module):
             given, own = ("{} frames of {} x {} pixels".format(*size) for size in (shape[3:], asked))
             raise UserError(f"{self.name} takes clips of {own} and no others, not {given}: set clip_len and crop_size")
 
+    def answer(self, views: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, V, C, T, H, W) -> the embedding (B, E) and the logits (B, classes), in one pass."""
+        embedding = self.features(views)
+        return embedding, self.head(embedding)
+
     def forward(self, views: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.head(self.features(views))
         return logits

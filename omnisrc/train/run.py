@@ -19,6 +19,7 @@ from omnisrc.data.manifest import Manifest, read_manifest, write_manifest
 from omnisrc.errors import Interrupted, UserError
 from omnisrc.licences import LicenceRules
 from omnisrc.models import create_model, fingerprint
+from omnisrc.models.pretrained.folder import is_pretrained
 from omnisrc.shards.attribution import write_attributions
 from omnisrc.shards.store import store_of
 from omnisrc.shards.turns import training_on_shards
@@ -119,7 +120,7 @@ def init_of(path: Path | None) -> dict[str, str]:
     """
     if path is None:
         return {}
-    if not path.is_file():
+    if not path.is_file() and not is_pretrained(path):
         raise UserError(f"There is no file {path} to begin with; --init names a checkpoint.")
     return {"path": str(path.resolve()), "sha256": fingerprint(path)}
 

@@ -7,6 +7,13 @@ from typing import Any
 import torch
 
 from omnisrc.models import Recogniser, create_model
+from omnisrc.models.create import FAMILIES
+
+
+def plain_names() -> list[str]:
+    """Models that need no optional package and can be made narrow."""
+    families = [family for family in FAMILIES if not getattr(family, "EXTRA", "")]
+    return [name for family in families for name in family.MODELS]
 
 
 def seasoned(name: str, classes: int = 5, width: int = 4, **args: Any) -> Recogniser:

@@ -23,6 +23,7 @@ import torch
 from omnisrc.errors import UserError, WorldError
 from omnisrc.models.checkpoints.blobs import RefusedName, load_blobs
 from omnisrc.models.checkpoints.nesting import choose, unwrapped
+from omnisrc.models.pretrained.folder import folder_sha256, is_pretrained
 
 METADATA_KEY = "omnisrc"
 """The one key of the safetensors metadata: the writer orders several at random, and the file's hash would not hold."""
@@ -75,7 +76,9 @@ class Contents:
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of the file's bytes, in hex."""
+    """SHA-256 of the file's bytes, in hex; of a folder of transformers', over its files."""
+    if is_pretrained(path):
+        return folder_sha256(path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -100,7 +103,7 @@ def open_contents(path: Path, averaged: bool = True) -> Contents:
 
 def own_metadata(path: Path) -> Mapping[str, Any] | None:
     """What `save_weights` wrote beside the tensors, from the header alone; None if this is not such a file."""
-    if not _is_safetensors(path, _head(path)):
+    if path.is_dir() or not _is_safetensors(path, _head(path)):
         return None
     with _sound(path), safetensors.safe_open(str(path), "pt") as file:
         text = (file.metadata() or {}).get(METADATA_KEY)

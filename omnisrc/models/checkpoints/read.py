@@ -14,6 +14,8 @@ from omnisrc.errors import UserError
 from omnisrc.models.checkpoints.container import open_contents
 from omnisrc.models.checkpoints.formats import FORMATS, Adapting, format_of
 from omnisrc.models.checkpoints.recognise import Match, recognise
+from omnisrc.models.pretrained.folder import pretrained_folder
+from omnisrc.models.pretrained.video import read_video
 from omnisrc.models.released import released_by_hash
 
 HEAD = "head.fc.weight"
@@ -63,7 +65,11 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path, averaged: bool = True) -> Checkpoint:
-    """Raises UserError for what cannot be read (see `open_contents`) and for weights of no known format."""
+    """A file, or a folder of transformers'. Raises UserError for what cannot be read (see `open_contents`) and for
+    weights of no known format."""
+    folder = pretrained_folder(path)
+    if folder is not None:
+        return Checkpoint(path, "transformers", *read_video(folder))
     contents = open_contents(path, averaged)
     form = format_of(contents.state)
     if form is None:

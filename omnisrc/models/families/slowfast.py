@@ -34,7 +34,8 @@ def slowfast(
     """
     if alpha < 1 or lateral_kernel < 1 or lateral_kernel % 2 == 0:
         raise UserError(
-            f"a SlowFast network needs an alpha of at least 1 and an odd lateral_kernel, not {alpha} and {lateral_kernel}"
+            f"a SlowFast network needs an alpha of at least 1 and an odd lateral_kernel, not {alpha} and "
+            f"{lateral_kernel}"
         )
     for given, known in ((slow_frames, get_args(SlowFrames)), (order, get_args(Order))):
         if given not in known:

@@ -12,6 +12,9 @@ class Head(nn.Module):
     A head that answers for several label sets returns a dict of logits by name.
     """
 
+    exclusive = True
+    """Whether the logits are a softmax's (one of the classes is true), or each is a sigmoid's (none may be)."""
+
     def embed(self, maps: torch.Tensor, views: int) -> torch.Tensor:
         """(B*views, D, T, H, W) -> (B, E)."""
         raise NotImplementedError

@@ -9,7 +9,8 @@ from omnisrc.models.heads.linear import LinearHead
 
 
 class PerSourceHead(LinearHead):
-    """Clips: a hidden layer of twice the classes, norm, ReLU, dropout, linear. Stills (`stills`): norm, dropout, linear.
+    """Clips: a hidden layer of twice the classes, norm, ReLU, dropout, linear. Stills (`stills`): norm, dropout and
+    linear alone.
 
     `embed` is the mean, for both. The paper's loss weights the sources; their heads keep apart what each calls a class.
     """
