@@ -147,6 +147,35 @@ def compare(
         running.emit(**figures, folder=str(folder))
 
 
+@app.command("import")
+def import_(
+    results: Annotated[Path, typer.Argument(metavar="FILE", help="MMAction2's results, .pkl or .json.")],
+    listing: Annotated[Path, typer.Option("--list", metavar="FILE", help="The annotation list that was tested.")],
+    classes: Annotated[str, typer.Option(metavar="NAME", help="The class list, by name or file.")],
+    output: Output = None,
+    workspace: Workspace = None,
+    json: Json = False,
+    sets: Sets = None,
+) -> None:
+    """Take MMAction2's dumped results (test.py --dump) as scores, to compare or fuse with others on the same clips.
+
+    A pickle that holds more than arrays and plain values is refused; nothing in it is run.
+    """
+    with command(workspace, json, sets, database="none") as running:
+        from omnisrc.classes.load import load_class_list
+        from omnisrc.evaluate.foreign_scores import import_scores
+        from omnisrc.evaluate.places import safe_name
+        from omnisrc.evaluate.results import figures_of, write_results
+
+        table = import_scores(results, listing, [each.name for each in load_class_list(classes).classes])
+        figures = figures_of(table)
+        folder = output or running.study.reports / safe_name(f"imported-{results.stem}")
+        write_results(folder, table, figures)
+        running.console.print(f"{results.name}: {shown(figures)}, {over(figures, table.about)}.")
+        running.console.print(f"Scores, tables and plots: {folder}", soft_wrap=True)
+        running.emit(**table.about, **figures, folder=str(folder))
+
+
 def over(figures: dict[str, Any], about: Any) -> str:
     """`over 98 of 100 clips of the data set 1f2e...`"""
     expected, fingerprint = about.get("expected") or "?", figures["data_sha256"][:12]

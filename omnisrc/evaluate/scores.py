@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from omnisrc.errors import UserError
 from omnisrc.tasks import metrics
 
 FILE = "predictions.parquet"
+MEDIA = re.compile(r"\.(mp4|m4v|avi|mkv|webm|mov|mpe?g|wmv|flv|ogv|3gp|gif|jpe?g|png|webp)$", re.IGNORECASE)
 NEEDED = ("sample", "path", "key", "label", "predicted", "probabilities")
 
 
@@ -27,7 +29,7 @@ class ScoreTable:
     """Scores of N clips.
 
     samples  # (N,) ids in the study that scored them
-    clips  # N names that mean the same clip in any study: `folder/file.mp4`, and `#start-end` of a part of a file
+    clips  # N names that mean the same clip in any study: `folder/file`, and `#start-end` of a part of a file
     groups  # N, the video or actor that a clip is one of; empty: it stands alone
     paths, keys  # N, where the clip lies
     labels  # (N,)
@@ -94,9 +96,10 @@ def data_fingerprint(classes: Sequence[str], clips: Sequence[str], labels: NDArr
 
 
 def clip_name(path: str, start: float = 0.0, end: float = 0.0) -> str:
-    """The name of a clip in any study: the file's own and its folder's, and the window where it is a part of a file."""
+    """The name of a clip in any study: its folder's and its own without suffix, for frames lie in folders of the same
+    name; and the window where it is a part of a file."""
     window = f"#{start:g}-{end:g}" if end > start else ""
-    return "/".join(PurePosixPath(path.replace("\\", "/")).parts[-2:]) + window
+    return MEDIA.sub("", "/".join(PurePosixPath(path.replace("\\", "/")).parts[-2:])) + window
 
 
 def write_scores(table: ScoreTable, path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import pickle
 import re
 
 import numpy as np
@@ -83,6 +84,20 @@ def test_clips_that_are_missing_are_named_and_may_be_left_out(study, capsys):
     file = study / "runs/omni/eval/test/predictions.parquet"
     write_scores(read_scores(file).take(np.arange(1, 40)), file)
     code, answer, _ = scores(capsys, study, "compare", "base", "omni")
-    assert code == 2 and "omni lacks 1 of the 40 clips of base (class/0.mp4)" in answer["error"]
+    assert code == 2 and "omni lacks 1 of the 40 clips of base (class/0)" in answer["error"]
     code, answer, _ = scores(capsys, study, "compare", "base", "omni", "--common")
     assert code == 0 and answer["samples"] == 39
+
+
+def test_results_of_mmaction2_come_in_and_are_compared(study, capsys, tmp_path):
+    dumped = [{"pred_score": np.eye(4, dtype=np.float32)[label], "gt_label": np.array([label])} for label in LABELS]
+    (tmp_path / "theirs.pkl").write_bytes(pickle.dumps(dumped))
+    (tmp_path / "val.txt").write_text("".join(f"class/{at}.mp4 {label}\n" for at, label in enumerate(LABELS)))
+    (tmp_path / "classes.txt").write_text("dive\njump\nrun\nswing\n")
+    code, answer, said = scores(
+        capsys, study, "import", tmp_path / "theirs.pkl", "--list", tmp_path / "val.txt", "--classes",
+        tmp_path / "classes.txt", "-o", tmp_path / "theirs",
+    )  # fmt: skip
+    assert code == 0 and answer["top1"] == 1.0 and "over 40 of 40 clips" in said
+    code, answer, said = scores(capsys, study, "compare", "omni", tmp_path / "theirs")
+    assert code == 0 and "theirs is better than omni: 100.00 % against 70.00 %" in said

@@ -51,15 +51,11 @@ def test_tables_are_brought_into_the_order_of_the_first():
 
 def test_clips_that_one_lacks_are_named():
     less = ONE.take(np.array([0, 2]))
-    with pytest.raises(
-        UserError, match=re.escape("b lacks 3 of the 5 clips of a (class/1.mp4, class/3.mp4, class/4.mp4)")
-    ):
+    with pytest.raises(UserError, match=re.escape("b lacks 3 of the 5 clips of a (class/1, class/3, class/4)")):
         aligned([ONE, less], ["a", "b"])
     with pytest.raises(UserError, match="a lacks 3 of the 5 clips of b"):
         aligned([less, ONE], ["a", "b"])
-    assert [table.clips for table in aligned([ONE, less], ["a", "b"], among=True)] == [
-        ["class/0.mp4", "class/2.mp4"]
-    ] * 2
+    assert [table.clips for table in aligned([ONE, less], ["a", "b"], among=True)] == [["class/0", "class/2"]] * 2
     with pytest.raises(UserError, match="no clip in common"):
         aligned([ONE, replace(ONE, clips=list("abcde"))], ["a", "b"], among=True)
 
@@ -67,7 +63,7 @@ def test_clips_that_one_lacks_are_named():
 def test_other_classes_and_other_labels_are_refused():
     with pytest.raises(UserError, match="different class lists"):
         aligned([ONE, replace(ONE, classes=CLASSES[::-1])], ["a", "b"])
-    with pytest.raises(UserError, match=r"b labels 1 clips otherwise than a, such as class/4.mp4 \(run, not jump\)"):
+    with pytest.raises(UserError, match=r"b labels 1 clips otherwise than a, such as class/4 \(run, not jump\)"):
         aligned([ONE, replace(ONE, labels=np.array([0, 1, 2, 3, 2]))], ["a", "b"])
 
 
@@ -90,6 +86,7 @@ def test_the_fingerprint_is_of_clips_labels_and_classes_in_any_order_and_study()
 
 
 def test_a_clip_has_the_same_name_wherever_the_data_lie():
-    assert clip_name("/data/ucf101/Archery/v_Archery_g01_c01.avi") == "Archery/v_Archery_g01_c01.avi"
-    assert clip_name("C:\\ucf\\Archery\\v.avi") == "Archery/v.avi"
-    assert clip_name("/a/b/long.mp4", 2.0, 12.5) == "b/long.mp4#2-12.5"
+    assert clip_name("/data/ucf101/Archery/v_Archery_g01_c01.avi") == "Archery/v_Archery_g01_c01"
+    assert clip_name("C:\\ucf\\Archery\\v.avi") == "Archery/v"
+    assert clip_name("/a/b/long.mp4", 2.0, 12.5) == "b/long#2-12.5"
+    assert clip_name("archery/abc_000.5_10") == "archery/abc_000.5_10"

@@ -53,7 +53,7 @@ def test_a_score_says_over_which_clips_it_is_and_how_far_it_can_be_trusted(world
     assert json.loads((folder / "metrics.json").read_text())["top1_interval"] == figures["top1_interval"]
     dump = read_scores(folder)
     assert sorted(dump.groups) == ["", "video a", "video a", "video b", "video b"]
-    assert all(clip.startswith("original/") and clip.endswith(".mp4") for clip in dump.clips)
+    assert dump.clips == [f"original/{sample}" for sample in dump.samples]
     assert dump.about["split"] == "test" and dump.about["checkpoint_sha256"] == figures["checkpoint_sha256"]
     booked = world.database().read(lambda session: session.query(models.Run).filter_by(kind="eval").one().metrics)
     assert booked["expected"] == 6 and booked["data_sha256"] == figures["data_sha256"]
