@@ -35,7 +35,7 @@ class Origin(NamedTuple):
 def sampling_of(model: Recogniser, meta: dict[str, Any]) -> Sampling:
     """What the student was trained on: its input as loaded, and crops as its metadata has them."""
     said = meta.get("sampling") or {}
-    crop = int(said.get("crop_size", CROP))
+    crop = int(said.get("crop_size", getattr(model.input, "crop_size", CROP)))
     return Sampling(
         dims=model.input.dims,
         clip_len=model.input.clip_len,
@@ -44,6 +44,7 @@ def sampling_of(model: Recogniser, meta: dict[str, Any]) -> Sampling:
         crop_size=crop,
         short_side=int(said.get("short_side", round(crop * SHORT_SIDE / CROP))),
         target_fps=float(said.get("target_fps", 0.0)),
+        fixed=bool(getattr(model.input, "fixed", False)),
     )
 
 

@@ -21,7 +21,7 @@ Average = Literal["prob", "score"]
 
 @dataclass(frozen=True)
 class Sampling:
-    """What a student was trained on, as its checkpoint says it."""
+    """What a student was trained on, as its checkpoint says it. A `fixed` student takes no other size."""
 
     dims: str  # 2d | 3d
     clip_len: int
@@ -30,6 +30,7 @@ class Sampling:
     crop_size: int
     short_side: int
     target_fps: float = 0.0
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def evaluation_protocol(sampling: Sampling, settings: EvalSettings) -> Protocol:
             " with --set eval.clips=N --set eval.crops=M --set eval.average=prob."
         )
     crops = settings.crops or custom.crops
-    whole = custom.whole if crops == custom.crops else crops == 3
+    whole = (custom.whole if crops == custom.crops else crops == 3) and not sampling.fixed
     short_side = settings.short_side or sampling.short_side
     return Protocol(
         clips=settings.clips or custom.clips,

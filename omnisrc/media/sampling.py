@@ -27,6 +27,10 @@ class SampleFrames:
     the last frames when the parts are not whole. `target_fps` stretches clips as if the video had that rate.
     `temporal_jitter` moves each frame by up to `frame_interval - 1`.
 
+    A `frame_interval` of 0 spreads each clip over the whole video, one frame from each of `clip_len` equal parts, as
+    TSM and TRN see it: drawn in training, the middles in a test. Of several clips in a test each takes its frames at
+    another place of the parts; the second of two takes their beginnings, as `twice_sample` does.
+
     Combinations for which the reference gives nonsense (division by zero, clips beyond the end) are `UserError`.
     """
 
@@ -42,7 +46,7 @@ class SampleFrames:
     rule: Literal["1.x", "0.x"] = "1.x"
 
     def __post_init__(self) -> None:
-        if min(self.clip_len, self.frame_interval, self.num_clips) < 1:
+        if min(self.clip_len, self.frame_interval or self.clip_len - 1, self.num_clips) < 1:
             raise UserError("clip_len, frame_interval and num_clips must be at least 1: change the one that is not.")
         if self.out_of_bound not in ("loop", "repeat_last"):
             raise UserError(f"out_of_bound is {self.out_of_bound!r}: choose loop or repeat_last.")
@@ -67,6 +71,8 @@ class SampleFrames:
         """
         if num_frames < 1:
             raise ValueError("a video without frames cannot be sampled")
+        if self.frame_interval == 0:
+            return (self._spread(num_frames, rng) + start_index).astype(np.int32)
         span = self._span(fps)
         offsets = self._test_offsets(num_frames, span) if self.test_mode else self._train_offsets(num_frames, span, rng)
         frames = offsets[:, None] + self._steps(span)  # (clips, clip_len)
@@ -79,6 +85,15 @@ class SampleFrames:
             last = np.max(inside * frames, axis=1, keepdims=True)
             frames = np.where(inside, frames, last)
         return (frames.reshape(-1) + start_index).astype(np.int32)
+
+    def _spread(self, frames: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """One frame from each of `clip_len` equal parts, for each clip."""
+        if not self.test_mode:
+            segments = SampleFrames(1, 1, self.clip_len, keep_tail_frames=self.keep_tail_frames)
+            return np.concatenate([segments(frames, rng) for _ in range(self.num_clips)]).astype(np.int64)
+        places = (0.5 + np.arange(self.num_clips) / self.num_clips) % 1.0
+        part = frames / self.clip_len
+        return (np.arange(self.clip_len) * part + places[:, None] * part).reshape(-1).astype(np.int64)
 
     def _span(self, fps: float | None) -> float:
         """Frames of the video that one clip covers."""

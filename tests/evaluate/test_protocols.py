@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,3 +108,15 @@ def test_the_single_clip_lies_in_the_middle_by_either_rule():
         for rule in ("1.x", "0.x")
     ]
     assert starts == [(300 - 57) // 2, int((300 - 64 + 1) / 2)]
+
+
+def test_a_student_of_fixed_size_is_shown_whole_squares_at_its_own_size():
+    protocol = evaluation_protocol(replace(SLOWONLY, fixed=True), EvalSettings())
+    assert protocol.name == "10x3-prob" and protocol.size == 224
+    assert {(box.width, box.height) for box, _ in protocol.boxes(340, 256)} == {(256, 256)}
+
+
+def test_segments_of_one_clip_are_spread_over_the_video():
+    protocol = evaluation_protocol(Sampling("3d", 8, 0, 1, 224, 256), EvalSettings(clips=2))
+    first, second = protocol.sampler(100, RNG).reshape(2, 8).tolist()
+    assert first == [6, 18, 31, 43, 56, 68, 81, 93] and second == [0, 12, 25, 37, 50, 62, 75, 87]
