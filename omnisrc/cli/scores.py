@@ -116,7 +116,7 @@ def compare(
     """
     with command(workspace, json, sets, database="none") as running:
         from omnisrc.evaluate.compare import compare as compared
-        from omnisrc.evaluate.compare import figures_of, largest_gains, write_by_class
+        from omnisrc.evaluate.compare import figures_of, largest_gains, protocol_differences, write_by_class
         from omnisrc.evaluate.places import safe_name, scores_at
         from omnisrc.evaluate.scores import aligned
 
@@ -128,6 +128,9 @@ def compare(
         folder.mkdir(parents=True, exist_ok=True)
         write_by_class(found, one.classes, folder / "by_class.csv")
         running.console.print(found.sentence, soft_wrap=True)
+        otherwise = protocol_differences(one, two)
+        if otherwise:
+            running.console.print(f"[yellow]Warning:[/] their protocols differ: {', '.join(otherwise)}.")
         for name, share, (low, high) in zip(names, found.top1, found.intervals, strict=True):
             running.console.print(f"{name}: top-1 {share:.2%} (95 % interval {low:.2%} to {high:.2%})")
         figures = figures_of(found, one)
@@ -144,7 +147,7 @@ def compare(
             if rows:
                 running.console.print(_table(f"{names[1]} {title}", ("class", "clips", *names), rows))
         running.console.print(f"Every class: {folder / 'by_class.csv'}", soft_wrap=True)
-        running.emit(**figures, folder=str(folder))
+        running.emit(**figures, protocols_differ=otherwise, folder=str(folder))
 
 
 @app.command("import")

@@ -116,6 +116,12 @@ def write_by_class(found: Comparison, classes: tuple[str, ...], path: Path) -> N
             writer.writerow([classes[at], int(clips), f"{one:.4f}", f"{two:.4f}", f"{two - one:+.4f}"])
 
 
+def protocol_differences(first: ScoreTable, second: ScoreTable) -> list[str]:
+    """`clips 1 and 10`: in what the two were looked at otherwise; what a dump does not say is not counted."""
+    one, two = (table.about.get("protocol") or {} for table in (first, second))
+    return [f"{key} {one[key]} and {two[key]}" for key in one if key in two and one[key] != two[key]]
+
+
 def largest_gains(found: Comparison) -> list[int]:
     """Classes that have clips, the largest gain of the second recogniser first."""
     gains = found.by_class[:, 2] - found.by_class[:, 1]

@@ -38,6 +38,16 @@ def test_two_runs_are_compared_in_a_sentence(study, capsys):
     assert answer["answer"] in said
 
 
+def test_scores_of_different_protocols_are_compared_with_a_warning(study, capsys):
+    for name, clips in (("base", 1), ("omni", 10)):
+        file = study / "runs" / name / "eval" / "test" / "predictions.parquet"
+        table = read_scores(file)
+        write_scores(table.retold({**table.about, "protocol": {"clips": clips, "crops": 3}}), file)
+    code, answer, said = scores(capsys, study, "compare", "base", "omni")
+    assert code == 0 and answer["protocols_differ"] == ["clips 1 and 10"]
+    assert "Warning: their protocols differ: clips 1 and 10." in said
+
+
 def test_scores_are_fused_and_written_like_an_evaluation(study, capsys):
     code, answer, said = scores(capsys, study, "fuse", "base", "omni", "--weights", "1,1.5", "-o", study / "both")
     assert code == 0 and answer["weights"] == [1, 1.5] and answer["top1"] == 0.7
