@@ -16,7 +16,16 @@ import traceback
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("crawl_images", "crawl_videos", "ledger", "two_machines", "predict", "train_step", "sparse_sampling")
+NAMES = (
+    "crawl_images",
+    "crawl_videos",
+    "ledger",
+    "two_machines",
+    "predict",
+    "train_step",
+    "sparse_sampling",
+    "recognisers",
+)
 
 
 def main() -> int:

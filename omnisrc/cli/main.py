@@ -29,6 +29,7 @@ VERBS = {
     "models": "Networks and their weights: list, show, add, convert, export.",
     "train": "Train a recogniser on a mix of sources.",
     "eval": "Score a run or a checkpoint on a split of the target.",
+    "scores": "What evaluations wrote: show, fuse and compare it.",
     "status": "What the study holds and what is being done.",
     "report": "One self-contained HTML page about the study.",
     "export": "Rows of the catalogue as JSON lines; the whole study as a file.",

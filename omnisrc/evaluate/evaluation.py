@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import pyarrow as pa
 import torch
 
 from omnisrc.classes.compare import difference
@@ -15,20 +16,27 @@ from omnisrc.data.samples import SampleReader, SampleTable
 from omnisrc.errors import UserError, WorldError
 from omnisrc.evaluate.device import choose_device, loader_workers
 from omnisrc.evaluate.protocols import Sampling, evaluation_protocol
-from omnisrc.evaluate.results import write_results
-from omnisrc.evaluate.scoring import Scorer, merge
+from omnisrc.evaluate.results import figures_of, write_results
+from omnisrc.evaluate.scores import ScoreTable
+from omnisrc.evaluate.scoring import Scored, Scorer, merge
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.models import Recogniser, load_model
 from omnisrc.shards.store import ShardStore
-from omnisrc.tasks.recognition import Recognition
 
 CROP, SHORT_SIDE = 224, 256  # of checkpoints that do not say what they were trained on
+
+
+class Origin(NamedTuple):
+    """What a clip is called in any study, and the group (video, actor) that it is one of."""
+
+    clip: str
+    group: str
 
 
 def sampling_of(model: Recogniser, meta: dict[str, Any]) -> Sampling:
     """What the student was trained on: its input as loaded, and crops as its metadata has them."""
     said = meta.get("sampling") or {}
-    crop = int(said.get("crop_size", CROP))
+    crop = int(said.get("crop_size", getattr(model.input, "crop_size", CROP)))
     return Sampling(
         dims=model.input.dims,
         clip_len=model.input.clip_len,
@@ -37,6 +45,7 @@ def sampling_of(model: Recogniser, meta: dict[str, Any]) -> Sampling:
         crop_size=crop,
         short_side=int(said.get("short_side", round(crop * SHORT_SIDE / CROP))),
         target_fps=float(said.get("target_fps", 0.0)),
+        fixed=bool(getattr(model.input, "fixed", False)),
     )
 
 
@@ -47,12 +56,18 @@ def evaluate(
     settings: EvalSettings,
     folder: Path,
     *,
+    origins: Mapping[int, Origin] | None = None,
+    expected: int | None = None,
+    about: Mapping[str, Any] | None = None,
     report: Callable[[int, int], None] = lambda done, count: None,
 ) -> dict[str, Any]:
     """Scores `checkpoint` on the rows of a manifest, writes the results into `folder` and gives the figures.
 
     Args:
         root: the manifest's relative paths count from here; or the study's store.
+        origins: of samples, by id; one that has none is named by where it lies and stands alone.
+        expected: samples that the split should have; None: those of the manifest.
+        about: what metrics.json and the dump say besides.
         report: told of (samples done, samples in all).
 
     Raises:
@@ -84,17 +99,37 @@ def evaluate(
     if not len(scored.ids):
         first = scored.unreadable[0]
         raise WorldError(f"None of {len(rows)} samples can be decoded, the first {first.path} ({first.error}).")
-    task = Recognition(rows.classes)
-    about = {
+    facts = {
+        **(about or {}),
         "checkpoint": str(checkpoint),
         "checkpoint_sha256": loaded.sha256,
         "model": model.name,
         "protocol": asdict(protocol),
-        "expected": len(rows),
+        "expected": len(rows) if expected is None else expected,
+        "class_list": rows.class_list,
+        "class_list_sha256": rows.class_list_sha256,
         "manifest_sha256": rows.sha256,
     }
-    write_results(folder, scored, task, rows, about)
-    return {**about, **task.metrics(scored.scores, scored.labels), "unreadable": len(scored.unreadable)}
+    table = score_table(scored, rows, origins or {}, facts)
+    figures = figures_of(table, settings.class_accuracy)
+    lost = [{"sample": s.sample, "path": s.path, "error": s.error} for s in scored.unreadable]
+    write_results(folder, table, figures, lost)
+    return {**facts, **figures, "unreadable": len(lost)}
+
+
+def score_table(scored: Scored, rows: Manifest, origins: Mapping[int, Origin], about: Mapping[str, Any]) -> ScoreTable:
+    """What was scored, with the names and places of the manifest's rows."""
+    place = {int(sample): at for at, sample in enumerate(rows.column("sample"))}
+    at = pa.array([place[int(sample)] for sample in scored.ids], pa.int64())
+    paths, keys = (rows.table[name].take(at).to_pylist() for name in ("path", "key"))
+    found = [
+        origins.get(int(sample)) or Origin(f"{path}#{key}", "")
+        for sample, path, key in zip(scored.ids, paths, keys, strict=True)
+    ]
+    clips, groups = ([each.clip for each in found], [each.group for each in found])
+    return ScoreTable(
+        scored.ids, clips, groups, paths, keys, scored.labels, scored.scores, scored.logits, rows.classes, about
+    )
 
 
 def check_classes(checkpoint: Path, meta: dict[str, Any], model: Recogniser, rows: Manifest) -> None:

@@ -1,4 +1,4 @@
-"""Plots of a score: the confusion matrix, and the accuracy of each class."""
+"""Plots of a score: the confusion matrix, the accuracy of each class, and how sure was how right."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from omnisrc.tasks.calibration import Reliability
 
 NAMED = 60  # classes that have room for their names
 COUNTED = 25  # classes whose cells have room for their counts
@@ -46,6 +48,23 @@ def plot_per_class(recall: NDArray[np.float64], classes: Sequence[str], path: Pa
     axes.set(xlim=(0, 1), xlabel="accuracy" + (f", the {NAMED} worst of {len(scored)}" if len(scored) > NAMED else ""))
     if len(scored):
         axes.axvline(float(np.mean(recall[scored])), color="black", linewidth=0.8, linestyle="--")
+    _save(figure, path)
+
+
+def plot_reliability(bins: Reliability, path: Path) -> None:
+    """Accuracy over confidence, bin by bin, and the diagonal of a calibrated recogniser; below, how many clips."""
+    middles = (bins.edges[:-1] + bins.edges[1:]) / 2
+    width = float(bins.edges[1] - bins.edges[0])
+    figure = Figure(figsize=(5, 6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    upper.bar(middles, np.nan_to_num(bins.accuracy), width, color="#3b6ea5", edgecolor="white", label="accuracy")
+    there = bins.count > 0
+    upper.plot(bins.confidence[there], bins.confidence[there], "o", color="#c44e52", markersize=4, label="confidence")
+    upper.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle="--")
+    upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy", title=f"calibration error {100 * bins.ece:.1f} %")
+    upper.legend(loc="upper left", frameon=False)
+    lower.bar(middles, bins.count, width, color="#9aa5b1", edgecolor="white")
+    lower.set(xlabel="probability of the class predicted", ylabel="clips")
     _save(figure, path)
 
 

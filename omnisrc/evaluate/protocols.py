@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from omnisrc.data.samples import SampleReader
 from omnisrc.data.transforms import Box, Frames, centre_crop, crop_resize, five_crop, three_crop
+from omnisrc.errors import UserError
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.media.sampling import SampleFrames
 
@@ -20,7 +21,7 @@ Average = Literal["prob", "score"]
 
 @dataclass(frozen=True)
 class Sampling:
-    """What a student was trained on, as its checkpoint says it."""
+    """What a student was trained on, as its checkpoint says it. A `fixed` student takes no other size."""
 
     dims: str  # 2d | 3d
     clip_len: int
@@ -29,6 +30,7 @@ class Sampling:
     crop_size: int
     short_side: int
     target_fps: float = 0.0
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,20 +100,50 @@ def validation_protocol(sampling: Sampling) -> Protocol:
     )
 
 
+class Custom(NamedTuple):
+    """A protocol that the field knows by name. `whole`: the crop is the short side, not the one of training."""
+
+    clips: int
+    crops: Literal[1, 3, 10]
+    average: Average
+    whole: bool
+    dims: str  # of the students that it is for; empty: any
+
+
+CUSTOMS = {
+    "tsn-25x10": Custom(25, 10, "score", False, "2d"),
+    "tsn-25x3": Custom(25, 3, "score", True, "2d"),
+    "3d-10x3": Custom(10, 3, "prob", True, "3d"),
+    "1x1": Custom(1, 1, "prob", False, ""),
+}
+"""MMAction2's test pipelines: 25 single frames averaged before the softmax (TSN; of 0.x with three crops), 10 clips
+averaged after it (SlowOnly, I3D, CSN); and the quick look at one centre crop of the clip in the middle."""
+
+
 def evaluation_protocol(sampling: Sampling, settings: EvalSettings) -> Protocol:
-    """What the settings ask for; where they leave it open, the family's custom: 25 frames x 10 crops averaged before
-    the softmax for 2-D students (TSN), 10 clips x 3 crops averaged after it for 3-D ones (SlowOnly, I3D, CSN)."""
-    flat = sampling.dims == "2d"
-    crops = settings.crops or (10 if flat else 3)
+    """The protocol that the settings name, or the family's custom (tsn-25x10, 3d-10x3), with what they say besides.
+
+    Raises:
+        UserError: the protocol is one of single frames and the student takes clips, or the other way round.
+    """
+    name = settings.protocol if settings.protocol != "auto" else "tsn-25x10" if sampling.dims == "2d" else "3d-10x3"
+    custom = CUSTOMS[name]
+    if custom.dims and custom.dims != sampling.dims:
+        fits = ", ".join(each for each, it in CUSTOMS.items() if it.dims in ("", sampling.dims))
+        raise UserError(
+            f"The protocol {name} is not for a {sampling.dims} student; choose one of {fits}, or give its numbers"
+            " with --set eval.clips=N --set eval.crops=M --set eval.average=prob."
+        )
+    crops = settings.crops or custom.crops
+    whole = (custom.whole if crops == custom.crops else crops == 3) and not sampling.fixed
     short_side = settings.short_side or sampling.short_side
-    average: Average = settings.average if settings.average != "auto" else "score" if flat else "prob"
     return Protocol(
-        clips=settings.clips or (25 if flat else 10),
+        clips=settings.clips or custom.clips,
         crops=crops,
-        average=average,
+        average=settings.average if settings.average != "auto" else custom.average,
         clip_len=sampling.clip_len,
         frame_interval=sampling.frame_interval,
-        size=settings.crop_size or (short_side if crops == 3 else sampling.crop_size),
+        size=settings.crop_size or (short_side if whole else sampling.crop_size),
         short_side=short_side,
         target_fps=sampling.target_fps,
         rule=settings.sampling,

@@ -1,78 +1,84 @@
-"""What an evaluation leaves behind: figures, predictions, tables and plots."""
+"""What an evaluation leaves behind: figures, scores, tables and plots."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from omnisrc.data.manifest import Manifest
-from omnisrc.evaluate.plots import plot_confusion, plot_per_class
-from omnisrc.evaluate.scoring import Scored
+from omnisrc.evaluate.confidence import top1_interval
+from omnisrc.evaluate.plots import plot_confusion, plot_per_class, plot_reliability
+from omnisrc.evaluate.scores import FILE, ScoreTable, write_scores
 from omnisrc.tasks import metrics
-from omnisrc.tasks.recognition import Recognition
+from omnisrc.tasks.calibration import reliability
 
 TOP = 5
+PAIRS = 50
 
 
-def write_results(folder: Path, scored: Scored, task: Recognition, rows: Manifest, about: Mapping[str, Any]) -> None:
-    """Into `folder`: metrics.json, predictions.parquet, predictions.jsonl, confusion.csv/.png, per_class.csv/.png.
+def figures_of(table: ScoreTable, class_accuracy: str = "labelled") -> dict[str, Any]:
+    """top-1 with its 95 % interval, top-5, mean class accuracy, loss, calibration error, and over how many clips.
 
     Args:
-        rows: of the manifest that was scored.
-        about: what metrics.json says beside the figures (checkpoint, protocol, split).
+        class_accuracy: the classes that the mean is over, as `metrics.mean_class_accuracy` has it.
+    """
+    matrix = metrics.confusion(table.predicted, table.labels, len(table.classes))
+    given = table.probabilities[np.arange(len(table)), table.labels].astype(np.float64)
+    return {
+        "top1": metrics.top_k(table.probabilities, table.labels, 1),
+        "top1_interval": list(top1_interval(table.right, table.groups)),
+        "top5": metrics.top_k(table.probabilities, table.labels, 5),
+        "mean_class_accuracy": metrics.mean_class_accuracy(matrix, class_accuracy),
+        "loss": float(-np.log(np.maximum(given, 1e-12)).mean()) if len(table) else float("nan"),
+        "ece": reliability(table.probabilities, table.labels).ece,
+        "samples": len(table),
+        "groups": len({group for group in table.groups if group}) + sum(not group for group in table.groups),
+        "data_sha256": table.fingerprint,
+    }
+
+
+def write_results(
+    folder: Path, table: ScoreTable, figures: Mapping[str, Any], unreadable: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Into `folder`: metrics.json, predictions.parquet and .jsonl, confusion.csv and .png, pairs.csv, per_class.csv and
+    .png, reliability.csv and .png.
+
+    Args:
+        figures: those of `figures_of`, for metrics.json, which says what the table knows about itself too.
+        unreadable: samples that are in none of the figures: their number, path and error class.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    matrix = metrics.confusion(metrics.ranking(scored.scores, 1)[:, 0], scored.labels, len(task.classes))
-    figures = {
-        **about,
-        **task.metrics(scored.scores, scored.labels),
-        "loss": scored.cross_entropy,
-        "unreadable": [{"sample": s.sample, "path": s.path, "error": s.error} for s in scored.unreadable],
-    }
-    (folder / "metrics.json").write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    write_predictions(folder, scored, task, rows)
-    write_confusion(folder / "confusion.csv", matrix, task.classes)
-    write_per_class(folder / "per_class.csv", matrix, task.classes)
-    plot_confusion(matrix, task.classes, folder / "confusion.png")
-    plot_per_class(metrics.class_recall(matrix), task.classes, folder / "per_class.png")
+    said = {**table.about, **figures, "unreadable": list(unreadable)}
+    text = json.dumps(said, indent=2, ensure_ascii=False, default=str)
+    (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
+    write_scores(table, folder / FILE)
+    write_best(folder / "predictions.jsonl", table)
+    matrix = metrics.confusion(table.predicted, table.labels, len(table.classes))
+    write_confusion(folder / "confusion.csv", matrix, table.classes)
+    write_pairs(folder / "pairs.csv", matrix, table.classes)
+    write_per_class(folder / "per_class.csv", matrix, table.classes)
+    write_reliability(folder / "reliability.csv", table)
+    plot_confusion(matrix, table.classes, folder / "confusion.png")
+    plot_per_class(metrics.class_recall(matrix), table.classes, folder / "per_class.png")
+    plot_reliability(reliability(table.probabilities, table.labels), folder / "reliability.png")
 
 
-def write_predictions(folder: Path, scored: Scored, task: Recognition, rows: Manifest) -> None:
-    """predictions.parquet with all probabilities (columns sample, path, key, label, predicted, probabilities), and
-    predictions.jsonl with the five best classes by name."""
-    place = {int(sample): at for at, sample in enumerate(rows.column("sample"))}
-    at = [place[int(sample)] for sample in scored.ids]
-    paths, keys = (rows.table[name].take(pa.array(at, pa.int64())).to_pylist() for name in ("path", "key"))
-    best = metrics.ranking(scored.scores, 1)[:, 0]
-    flat = pa.array(scored.scores.astype(np.float32).reshape(-1))
-    table = pa.table(
-        {
-            "sample": pa.array(scored.ids, pa.int64()),
-            "path": paths,
-            "key": keys,
-            "label": pa.array(scored.labels, pa.int32()),
-            "predicted": pa.array(best, pa.int32()),
-            "probabilities": pa.FixedSizeListArray.from_arrays(flat, len(task.classes)),
-        }
-    )
-    about = {"classes": list(task.classes)}
-    pq.write_table(table.replace_schema_metadata({"omnisrc": json.dumps(about)}), folder / "predictions.parquet")
-    decoded = task.decode(scored.scores, TOP)
-    with open(folder / "predictions.jsonl", "w", encoding="utf-8") as file:
-        for sample, path, key, label, top in zip(scored.ids, paths, keys, scored.labels, decoded, strict=True):
-            line = {
-                "sample": int(sample), "path": path, "key": key, "class": task.classes[label],
-                "predicted": [[name, round(score, 6)] for name, score in top],
+def write_best(path: Path, table: ScoreTable) -> None:
+    """The five best classes of each clip by name, as JSON lines."""
+    best = metrics.ranking(table.probabilities, TOP)
+    with open(path, "w", encoding="utf-8") as file:
+        for at, line in enumerate(best):
+            said = {
+                "sample": int(table.samples[at]), "clip": table.clips[at], "path": table.paths[at],
+                "key": table.keys[at], "class": table.classes[table.labels[at]],
+                "predicted": [[table.classes[c], round(float(table.probabilities[at, c]), 6)] for c in line],
             }  # fmt: skip
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.write(json.dumps(said, ensure_ascii=False) + "\n")
 
 
 def write_confusion(path: Path, matrix: NDArray[np.int64], classes: tuple[str, ...]) -> None:
@@ -81,6 +87,16 @@ def write_confusion(path: Path, matrix: NDArray[np.int64], classes: tuple[str, .
         writer = csv.writer(file)
         writer.writerow(["true \\ predicted", *classes])
         writer.writerows([name, *map(int, row)] for name, row in zip(classes, matrix, strict=True))
+
+
+def write_pairs(path: Path, matrix: NDArray[np.int64], classes: tuple[str, ...]) -> None:
+    """The most confused pairs of classes: `both` ways together (pair confusion), then `taken for`, of true as other."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["measure", "class", "other", "count", "share"])
+        for measure, directed in (("both", False), ("taken for", True)):
+            for pair in metrics.confused_pairs(matrix, PAIRS, directed):
+                writer.writerow([measure, classes[pair.first], classes[pair.second], pair.rows, f"{pair.share:.4f}"])
 
 
 def write_per_class(path: Path, matrix: NDArray[np.int64], classes: tuple[str, ...]) -> None:
@@ -98,3 +114,14 @@ def write_per_class(path: Path, matrix: NDArray[np.int64], classes: tuple[str, .
                 f"{right / samples:.4f}" if samples else "", f"{right / predicted:.4f}" if predicted else "",
                 classes[other] if wrong[at, other] else "", int(wrong[at, other]),
             ])  # fmt: skip
+
+
+def write_reliability(path: Path, table: ScoreTable) -> None:
+    """One line for each part of [0, 1] that the first guess's probability lies in: clips, its mean, accuracy."""
+    bins = reliability(table.probabilities, table.labels)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["above", "up to", "clips", "confidence", "accuracy"])
+        for at, count in enumerate(bins.count.tolist()):
+            means = [f"{mean[at]:.4f}" if count else "" for mean in (bins.confidence, bins.accuracy)]
+            writer.writerow([f"{bins.edges[at]:.4f}", f"{bins.edges[at + 1]:.4f}", count, *means])

@@ -27,12 +27,14 @@ class Scored:
     ids, labels  # (N,)
     scores  # (N, classes) float32 probabilities
     unreadable: samples that could not be decoded; they are in none of the figures.
+    logits  # (N, classes) float32, the mean over the views; what late fusion may sum
     """
 
     ids: NDArray[np.int64]
     labels: NDArray[np.int64]
     scores: NDArray[np.float32]
     unreadable: tuple[Skip, ...] = ()
+    logits: NDArray[np.float32] | None = None
 
     @property
     def cross_entropy(self) -> float:
@@ -48,11 +50,13 @@ def merge(parts: Iterable[Scored]) -> Scored:
     whole = list(parts)
     ids = np.concatenate([part.ids for part in whole])
     order = np.argsort(ids, kind="stable")
+    logits = [part.logits for part in whole if part.logits is not None]
     return Scored(
         ids[order],
         np.concatenate([part.labels for part in whole])[order],
         np.concatenate([part.scores for part in whole])[order],
         tuple(skip for part in whole for skip in part.unreadable),
+        np.concatenate(logits)[order] if len(logits) == len(whole) else None,
     )
 
 
@@ -174,11 +178,10 @@ class Scorer:
             frames = normalise(clips[at : at + self.views].to(device)[:, None], spec.mean, spec.std)
             with torch.autocast(device.type, torch.bfloat16, enabled=self.amp):
                 logits.append(model(frames).float())
-        shape = (len(batch.rows), self.set.protocol.views, -1)
-        scores = averaged(torch.cat(logits).view(shape), self.set.protocol.average) if logits else None
-        return Scored(
-            ids=table.ids[batch.rows],
-            labels=table.labels[batch.rows].astype(np.int64),
-            scores=scores.cpu().numpy() if scores is not None else np.zeros((0, model.num_classes), np.float32),
-            unreadable=batch.skips,
-        )
+        if logits:
+            views = torch.cat(logits).view(len(batch.rows), self.set.protocol.views, -1)
+            scores, mean = averaged(views, self.set.protocol.average).cpu().numpy(), views.mean(1).cpu().numpy()
+        else:
+            scores = mean = np.zeros((0, model.num_classes), np.float32)
+        labels = table.labels[batch.rows].astype(np.int64)
+        return Scored(table.ids[batch.rows], labels, scores, batch.skips, mean)

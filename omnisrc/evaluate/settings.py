@@ -10,10 +10,15 @@ from typing import Literal
 class EvalSettings:
     """How a checkpoint is scored: n clips x m crops, and how the views' scores become one."""
 
-    clips: int = 0  # of each sample; 0: 25 single frames for a 2-D student, 10 clips for a 3-D one
+    protocol: Literal["auto", "tsn-25x10", "tsn-25x3", "3d-10x3", "1x1"] = "auto"  # by name; auto: the family's custom
+    clips: int = (
+        0  # of each sample; 0: as the protocol has it: 25 single frames for a 2-D student, 10 clips for a 3-D one
+    )
     crops: Literal[0, 1, 3, 10] = 0  # 1: centre; 3: along the long side; 10: corners, centre, mirrors; 0: 10 and 3
     average: Literal["auto", "prob", "score"] = "auto"  # of softmaxes, or of logits; auto: score in 2-D, prob in 3-D
     sampling: Literal["1.x", "0.x"] = "1.x"  # where the clips lie: the rule of that generation of MMAction2
+    class_accuracy: Literal["labelled", "seen"] = "labelled"  # mean over classes with clips; seen: MMAction2's, which
+    # counts a class that was predicted and has no clips as 0
     crop_size: int = 0  # 0: as in training; with three crops the short side
     short_side: int = 0  # 0: as in training
     batch_size: int = 16  # samples that are decoded together

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db import models
@@ -14,7 +15,8 @@ from omnisrc.data.catalogue import find_class_list
 from omnisrc.data.freeze import target_manifest
 from omnisrc.data.manifest import Manifest
 from omnisrc.errors import UserError
-from omnisrc.evaluate.evaluation import evaluate
+from omnisrc.evaluate.evaluation import Origin, evaluate
+from omnisrc.evaluate.scores import clip_name
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.models import read_meta
 from omnisrc.models.pretrained.folder import is_pretrained
@@ -44,16 +46,41 @@ def evaluate_checkpoint(
     rows = target_manifest(study, split, read_meta(checkpoint).get("class_list_sha256"))
     settings = study.section(EvalSettings)
     started = study.database().read(now)
-    figures = evaluate(checkpoint, rows, store_of(study), settings, folder, report=report)
-    figures = {"split": split, **figures, "folder": str(folder)}
+    origins, expected = study.database().read(lambda session: _origins(session, rows, split))
+    figures = evaluate(
+        checkpoint, rows, store_of(study), settings, folder,
+        origins=origins, expected=expected, about={"split": split}, report=report,
+    )  # fmt: skip
+    figures = {**figures, "folder": str(folder)}
     study.database().write(lambda session: _book(session, name, started, rows, figures))
     return figures
+
+
+def _origins(session: Session, rows: Manifest, split: str) -> tuple[dict[int, Origin], int]:
+    """The clips' names and groups, and how many the split was given, those included that could not be taken in."""
+    item = models.TargetItem
+    class_list = find_class_list(session, rows.class_list_sha256)
+    wanted = select(item.id, item.path, item.start, item.end, item.group).where(item.split == split)
+    if class_list is not None:
+        wanted = wanted.where(item.class_list_id == class_list.id)
+    found = session.execute(wanted).all()
+    return {row.id: Origin(clip_name(row.path, row.start, row.end), row.group) for row in found}, len(found)
 
 
 def _book(session: Session, name: str, started: float, rows: Manifest, figures: dict[str, Any]) -> None:
     class_list = find_class_list(session, rows.class_list_sha256)
     said = ("split", "checkpoint", "checkpoint_sha256", "model", "protocol", "folder")
-    kept = ("top1", "top5", "mean_class_accuracy", "samples", "unreadable", "expected")
+    kept = (
+        "top1",
+        "top1_interval",
+        "top5",
+        "mean_class_accuracy",
+        "samples",
+        "unreadable",
+        "expected",
+        "ece",
+        "data_sha256",
+    )
     row = models.Run(
         kind="eval",
         name=name,

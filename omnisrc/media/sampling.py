@@ -30,6 +30,10 @@ class SampleFrames:
     the last frames when the parts are not whole. `target_fps` stretches clips as if the video had that rate.
     `temporal_jitter` moves each frame by up to `frame_interval - 1`.
 
+    A `frame_interval` of 0 spreads each clip over the whole video, one frame from each of `clip_len` equal parts, as
+    TSM and TRN see it: drawn in training, the middles in a test. Of several clips in a test each takes its frames at
+    another place of the parts; the second of two takes their beginnings, as `twice_sample` does.
+
     Combinations for which the reference gives nonsense (division by zero, clips beyond the end) are `UserError`.
     """
 
@@ -87,14 +91,14 @@ class SampleFrames:
             frames = np.where(inside, frames, last)
         return (frames.reshape(-1) + start_index).astype(np.int32)
 
-    def _spread(self, frames: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-        """In a test, clip k of K takes the frame (k + 1/2) / K into each part; in training each draws for itself."""
+    def _spread(self, frames: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """One frame from each of `clip_len` equal parts, for each clip."""
         if not self.test_mode:
             segments = replace(self, clip_len=1, frame_interval=1, num_clips=self.clip_len, temporal_jitter=False)
-            return np.concatenate([segments(frames, rng) for _ in range(self.num_clips)]).astype(np.float64)
+            return np.concatenate([segments(frames, rng) for _ in range(self.num_clips)]).astype(np.int64)
+        places = (0.5 + np.arange(self.num_clips) / self.num_clips) % 1.0
         part = frames / self.clip_len
-        into = (np.arange(self.num_clips) + 0.5) / self.num_clips
-        return np.floor(np.arange(self.clip_len) * part + into[:, None] * part).reshape(-1)
+        return (np.arange(self.clip_len) * part + places[:, None] * part).reshape(-1).astype(np.int64)
 
     def _span(self, fps: float | None) -> float:
         """Frames of the video that one clip covers."""

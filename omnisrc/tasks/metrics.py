@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,3 +64,30 @@ def pair_confusion(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
     share = np.divide(between, total, out=np.zeros_like(between), where=total > 0)
     np.fill_diagonal(share, 0.0)
     return share
+
+
+class Confused(NamedTuple):
+    """Two classes that are taken for each other, or the first for the second: how often, and what share it is."""
+
+    first: int
+    second: int
+    rows: int
+    share: float
+
+
+def confused_pairs(matrix: NDArray[np.int64], top: int, directed: bool = False) -> list[Confused]:
+    """The most confused pairs of classes, the most first; equal ones in the order of the classes.
+
+    Args:
+        directed: rows of `first` that were predicted as `second`, as a share of the rows of `first`. Otherwise both
+            directions together, by `pair_confusion`.
+    """
+    if directed:
+        rows = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+        counts, share = matrix.copy(), matrix / rows
+        np.fill_diagonal(counts, 0)
+    else:
+        counts, share = np.triu(matrix + matrix.T, 1), np.triu(pair_confusion(matrix), 1)
+    pairs = np.argwhere(counts)
+    chosen = sorted(pairs.tolist(), key=lambda at: (-share[at[0], at[1]], -counts[at[0], at[1]], at))[:top]
+    return [Confused(a, b, int(counts[a, b]), float(share[a, b])) for a, b in chosen]

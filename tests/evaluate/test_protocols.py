@@ -1,9 +1,11 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from omnisrc.errors import UserError
 from omnisrc.evaluate.protocols import Sampling, averaged, evaluation_protocol, validation_protocol
 from omnisrc.evaluate.settings import EvalSettings
 
@@ -66,3 +68,55 @@ def test_averages_of_one_view_agree_and_may_differ_in_rank_for_several():
     sure_and_unsure = torch.tensor([[[9.0, 0.0], [0.0, 3.0], [0.0, 3.0]]])
     assert averaged(sure_and_unsure, "prob").argmax().item() == 1
     assert averaged(sure_and_unsure, "score").argmax().item() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "student", "want"),
+    [
+        ("tsn-25x10", TSN, (25, 10, "score", 224)),
+        ("tsn-25x3", TSN, (25, 3, "score", 256)),
+        ("3d-10x3", SLOWONLY, (10, 3, "prob", 256)),
+        ("1x1", SLOWONLY, (1, 1, "prob", 224)),
+        ("1x1", TSN, (1, 1, "prob", 224)),
+    ],
+)
+@pytest.mark.parametrize("rule", ["1.x", "0.x"])
+def test_protocols_by_name(name, student, want, rule):
+    # research/omnisource-mmaction2.md 3.3: TenCrop 224 and ThreeCrop 256 from a short side of 256.
+    protocol = evaluation_protocol(student, EvalSettings(protocol=name, sampling=rule))
+    assert (protocol.clips, protocol.crops, protocol.average, protocol.size) == want
+    assert protocol.short_side == 256 and protocol.rule == rule and len(protocol.boxes(340, 256)) == want[1]
+    assert len(protocol.sampler(300, RNG)) == want[0] * student.clip_len
+
+
+def test_a_named_protocol_takes_other_averages_and_numbers():
+    asked = EvalSettings(protocol="3d-10x3", average="score", clips=4)
+    protocol = evaluation_protocol(SLOWONLY, asked)
+    assert (protocol.clips, protocol.crops, protocol.average, protocol.size) == (4, 3, "score", 256)
+    assert evaluation_protocol(SLOWONLY, EvalSettings(protocol="3d-10x3", crops=1)).size == 224
+
+
+@pytest.mark.parametrize(("name", "student"), [("tsn-25x10", SLOWONLY), ("tsn-25x3", SLOWONLY), ("3d-10x3", TSN)])
+def test_a_protocol_of_the_other_kind_of_student_is_refused(name, student):
+    with pytest.raises(UserError, match=f"{name} is not for a {student.dims} student; choose one of .*1x1"):
+        evaluation_protocol(student, EvalSettings(protocol=name))
+
+
+def test_the_single_clip_lies_in_the_middle_by_either_rule():
+    starts = [
+        evaluation_protocol(SLOWONLY, EvalSettings(protocol="1x1", sampling=rule)).sampler(300, RNG)[0]
+        for rule in ("1.x", "0.x")
+    ]
+    assert starts == [(300 - 57) // 2, int((300 - 64 + 1) / 2)]
+
+
+def test_a_student_of_fixed_size_is_shown_whole_squares_at_its_own_size():
+    protocol = evaluation_protocol(replace(SLOWONLY, fixed=True), EvalSettings())
+    assert protocol.name == "10x3-prob" and protocol.size == 224
+    assert {(box.width, box.height) for box, _ in protocol.boxes(340, 256)} == {(256, 256)}
+
+
+def test_segments_of_one_clip_are_spread_over_the_video():
+    protocol = evaluation_protocol(Sampling("3d", 8, 0, 1, 224, 256), EvalSettings(clips=2))
+    first, second = protocol.sampler(100, RNG).reshape(2, 8).tolist()
+    assert first == [6, 18, 31, 43, 56, 68, 81, 93] and second == [0, 12, 25, 37, 50, 62, 75, 87]

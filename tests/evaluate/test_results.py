@@ -3,20 +3,21 @@ import json
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 from PIL import Image
 
 from omnisrc.data.batch import Skip
 from omnisrc.data.manifest import manifest_of
+from omnisrc.evaluate.evaluation import Origin, score_table
 from omnisrc.evaluate.plots import plot_confusion, plot_per_class
-from omnisrc.evaluate.results import write_results
+from omnisrc.evaluate.results import figures_of, write_results
 from omnisrc.evaluate.scoring import Scored
-from omnisrc.tasks.recognition import Recognition
 
-TASK = Recognition(("dive", 'jump, "high"', "run"))
+CLASSES = ("dive", 'jump, "high"', "run")
 ROWS = manifest_of(
     {"sample": [9, 8, 7, 6], "source": ["target"] * 4, "split": ["test"] * 4, "label": [0, 1, 1, 2],
      "path": ["a.tar", "b c.mp4", "d.tar", "e.tar"], "key": ["k1", "", "k3", "k4"]},
-    TASK.classes, "toy", "0" * 64,
+    CLASSES, "toy", "0" * 64,
 )  # fmt: skip
 SCORED = Scored(
     np.array([7, 8, 9]), np.array([1, 1, 0]),
@@ -25,11 +26,16 @@ SCORED = Scored(
 
 
 def test_an_evaluation_leaves_figures_predictions_tables_and_plots(tmp_path):
-    write_results(tmp_path / "out", SCORED, TASK, ROWS, {"split": "test"})
     out = tmp_path / "out"
+    table = score_table(SCORED, ROWS, {7: Origin("x/d.mp4", "v1"), 8: Origin("x/b.mp4", "v1")}, {"split": "test"})
+    write_results(out, table, figures_of(table), [{"sample": 6, "path": "e.tar", "error": "decode"}])
     figures = json.loads((out / "metrics.json").read_text())
     assert figures["top1"] == 2 / 3 and figures["samples"] == 3 and figures["split"] == "test"
-    assert figures["mean_class_accuracy"] == (1 + 1 / 2) / 2
+    assert figures["mean_class_accuracy"] == (1 + 1 / 2) / 2 and figures["groups"] == 2
+    assert figures["top1_interval"][0] <= 2 / 3 <= figures["top1_interval"][1]
+    assert figures["loss"] == pytest.approx(-np.mean(np.log([0.2, 0.6, 0.5])))
+    assert figures["ece"] == pytest.approx((0.7 + 0.4 + 0.5) / 3)
+    assert figures_of(table, "seen")["mean_class_accuracy"] == (1 + 1 / 2 + 0) / 3
     assert figures["unreadable"] == [{"sample": 6, "path": "e.tar", "error": "decode"}]
     table = pq.read_table(out / "predictions.parquet")
     assert table["sample"].to_pylist() == [7, 8, 9] and table["path"].to_pylist() == ["d.tar", "b c.mp4", "a.tar"]
@@ -37,12 +43,12 @@ def test_an_evaluation_leaves_figures_predictions_tables_and_plots(tmp_path):
     assert np.allclose(np.stack(table["probabilities"].to_numpy()), SCORED.scores)
     lines = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
     assert lines[0] == {
-        "sample": 7, "path": "d.tar", "key": "k3", "class": 'jump, "high"',
+        "sample": 7, "clip": "x/d.mp4", "path": "d.tar", "key": "k3", "class": 'jump, "high"',
         "predicted": [["run", 0.7], ['jump, "high"', 0.2], ["dive", 0.1]],
     }  # fmt: skip
     with open(out / "confusion.csv", newline="") as file:
         assert list(csv.reader(file)) == [
-            ["true \\ predicted", *TASK.classes], ["dive", "1", "0", "0"], ['jump, "high"', "0", "1", "1"],
+            ["true \\ predicted", *CLASSES], ["dive", "1", "0", "0"], ['jump, "high"', "0", "1", "1"],
             ["run", "0", "0", "0"],
         ]  # fmt: skip
     with open(out / "per_class.csv", newline="") as file:
@@ -52,7 +58,16 @@ def test_an_evaluation_leaves_figures_predictions_tables_and_plots(tmp_path):
         "taken_for": "run", "taken_for_count": "1",
     }  # fmt: skip
     assert rows[2]["samples"] == "0" and rows[2]["accuracy"] == "" and rows[2]["precision"] == "0.0000"
-    for name in ("confusion.png", "per_class.png"):
+    with open(out / "pairs.csv", newline="") as file:
+        assert list(csv.reader(file))[1:] == [
+            ["both", 'jump, "high"', "run", "1", "0.5000"], ["taken for", 'jump, "high"', "run", "1", "0.5000"],
+        ]  # fmt: skip
+    with open(out / "reliability.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["clips"] != "0"]
+    assert [(row["confidence"], row["accuracy"]) for row in rows] == [
+        ("0.5000", "1.0000"), ("0.6000", "1.0000"), ("0.7000", "0.0000"),
+    ]  # fmt: skip
+    for name in ("confusion.png", "per_class.png", "reliability.png"):
         with Image.open(out / name) as picture:
             assert min(picture.size) > 150 and len(np.unique(np.asarray(picture))) > 10
 

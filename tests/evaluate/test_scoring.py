@@ -108,3 +108,27 @@ def test_cross_entropy_by_hand():
     scored = Scored(np.arange(2), np.array([0, 1]), np.array([[0.25, 0.75], [0.5, 0.5]], np.float32))
     assert scored.cross_entropy == pytest.approx((np.log(4) + np.log(2)) / 2)
     assert np.isnan(Scored(np.arange(0), np.zeros(0, int), np.zeros((0, 2), np.float32)).cross_entropy)
+
+
+@pytest.mark.parametrize(("name", "protocol"), [
+    ("slowonly_r18", Protocol(2, 3, "prob", 4, 2, 32, 32)), ("slowonly_r18", Protocol(2, 3, "score", 4, 2, 32, 32)),
+    ("tsn_r18", Protocol(5, 10, "score", 1, 1, 32, 36)),
+])  # fmt: skip
+def test_views_in_chunks_of_any_size_give_the_same_figures(world, name, protocol):
+    model = student(name)
+    reader = reader_of(world)
+    whole = merge(Scorer(reader, protocol, views=10_000)(model, CPU))
+    for views in (1, 4, 7, 64):
+        chunked = merge(Scorer(reader, protocol, views=views)(model, CPU))
+        assert np.allclose(chunked.scores, whole.scores, atol=1e-6) and np.allclose(
+            chunked.logits, whole.logits, atol=1e-6
+        )
+        assert (chunked.scores.argsort(1) == whole.scores.argsort(1)).all()
+
+
+def test_the_dump_holds_the_mean_logits_of_the_views(world):
+    model = student().eval()
+    score = Protocol(2, 3, "score", 4, 2, 32, 32)
+    by_score, by_prob = (merge(Scorer(reader_of(world), p)(model, CPU)) for p in (score, PROTOCOL))
+    assert np.allclose(torch.softmax(torch.from_numpy(by_score.logits), 1), by_score.scores, atol=1e-6)
+    assert np.allclose(by_score.logits, by_prob.logits) and not np.allclose(by_score.scores, by_prob.scores, atol=1e-7)

@@ -20,6 +20,9 @@ GOLDEN = [
     ({"num_clips": 3}, 100, "16 50 83"),
     ({"num_clips": 8}, 100, "6 18 31 43 56 68 81 93"),
     ({"num_clips": 3, "twice_sample": True}, 100, "16 50 83 0 33 66"),
+    ({"clip_len": 3, "frame_interval": 0}, 100, "16 50 83"),
+    ({"clip_len": 3, "frame_interval": 0, "num_clips": 2}, 100, "16 50 83 0 33 66"),
+    ({"clip_len": 8, "frame_interval": 0}, 100, "6 18 31 43 56 68 81 93"),
     ({"num_clips": 8}, 5, "0 0 1 2 2 3 4 4"),
     ({"num_clips": 25, "start": 1}, 10, "1 1 2 2 2 3 3 4 4 4 5 5 6 6 6 7 7 8 8 8 9 9 10 10 10"),
     ({"clip_len": 8, "frame_interval": 8}, 100, "21 29 37 45 53 61 69 77"),
@@ -160,6 +163,7 @@ def test_temporal_jitter_moves_frames_by_less_than_the_interval() -> None:
         {"target_fps": 0},
         {"clip_len": 0},
         {"frame_interval": 0},
+        {"clip_len": 8, "frame_interval": -1},
         {"num_clips": 0},
         {"out_of_bound": "stop"},
         {"rule": "2.x"},
@@ -173,3 +177,19 @@ def test_what_the_reference_gets_wrong_is_refused(options: dict[str, object]) ->
 def test_a_video_without_frames_is_refused() -> None:
     with pytest.raises(ValueError, match="without frames"):
         sample(0)
+
+
+def test_a_clip_that_is_spread_over_the_video_is_drawn_like_segments() -> None:
+    for seed in range(20):
+        assert sample(90, clip_len=8, frame_interval=0, test_mode=False, seed=seed) == sample(
+            90, num_clips=8, test_mode=False, seed=seed
+        )
+    two = sample(90, clip_len=8, frame_interval=0, num_clips=2, test_mode=False)
+    assert len(two) == 16 and two[:8] != two[8:] and two[8:] == sorted(two[8:])
+
+
+@given(frames=st.integers(1, 300), clips=st.integers(1, 12), length=st.integers(2, 16))
+def test_spread_clips_take_one_frame_of_each_part(frames: int, clips: int, length: int) -> None:
+    got = np.array(sample(frames, clip_len=length, frame_interval=0, num_clips=clips)).reshape(clips, length)
+    parts = np.arange(length) * frames / length
+    assert (got >= np.floor(parts)).all() and (got <= parts + frames / length).all() and got.max() < frames

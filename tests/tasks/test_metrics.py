@@ -60,3 +60,14 @@ def test_pair_confusion_by_hand():
 def test_figures_of_nothing_are_not_numbers():
     assert np.isnan(metrics.top_k(np.zeros((0, 3)), np.zeros(0, int)))
     assert np.isnan(metrics.mean_class_accuracy(np.zeros((3, 3), int)))
+
+
+def test_confused_pairs_by_hand():
+    counts = np.array([[6, 2, 0], [1, 3, 0], [4, 0, 4]])
+    both = metrics.confused_pairs(counts, 5)
+    assert [(p.first, p.second, p.rows) for p in both] == [(0, 2, 4), (0, 1, 3)]
+    assert [p.share for p in both] == [pytest.approx(4 / 14), pytest.approx(3 / 12)]
+    one_way = metrics.confused_pairs(counts, 2, directed=True)
+    assert [(p.first, p.second, p.rows, p.share) for p in one_way] == [(2, 0, 4, 0.5), (0, 1, 2, 0.25)]
+    assert metrics.confused_pairs(counts, 5, directed=True)[2][:3] == (1, 0, 1)
+    assert metrics.confused_pairs(np.diag([3, 0, 2]), 5) == []

@@ -1,0 +1,30 @@
+"""An evaluation at a glance: its figures, its worst classes, its most confused pairs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from omnisrc.evaluate.results import figures_of
+from omnisrc.evaluate.scores import ScoreTable
+from omnisrc.tasks import metrics
+
+
+def overview(table: ScoreTable, top: int) -> dict[str, Any]:
+    """`figures`, and as rows of at most `top`: `worst` (class, clips, accuracy), `pairs` and `taken_for` (class, other,
+    clips, share)."""
+    matrix = metrics.confusion(table.predicted, table.labels, len(table.classes))
+    recall = metrics.class_recall(matrix)
+    order = [int(at) for at in np.argsort(recall, kind="stable") if not np.isnan(recall[at])]
+
+    def pairs(directed: bool) -> list[tuple[str, str, int, float]]:
+        found = metrics.confused_pairs(matrix, top, directed)
+        return [(table.classes[a], table.classes[b], count, share) for a, b, count, share in found]
+
+    return {
+        "figures": figures_of(table),
+        "worst": [(table.classes[at], int(matrix[at].sum()), float(recall[at])) for at in order[:top]],
+        "pairs": pairs(directed=False),
+        "taken_for": pairs(directed=True),
+    }

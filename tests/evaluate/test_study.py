@@ -1,0 +1,66 @@
+import json
+
+import pytest
+from sqlalchemy import update
+
+from db import models
+from omnisrc.cli.main import run
+from omnisrc.evaluate.scores import read_scores
+from omnisrc.models import create_model, save_weights
+from tests.mixed_world import CLASSES, record_world, write_world
+
+QUICK = ["eval.device=cpu", "eval.crop_size=32", "eval.short_side=32", "eval.threads=1"]
+
+
+@pytest.fixture
+def world(study):
+    """A study whose test split has five clips, four of them cuts of two videos, and one that could not be taken in."""
+    record_world(study, write_world(study.root, {("target", "train"): 2, ("target", "test"): 5}))
+    item = models.TargetItem
+
+    def group(session):
+        ids = [row.id for row in session.query(item).filter_by(split="test").order_by(item.id)]
+        for video, cuts in (("video a", ids[:2]), ("video b", ids[2:4])):
+            session.execute(update(item).where(item.id.in_(cuts)).values(group=video))
+        lost = item(class_list_id=session.get(item, ids[0]).class_list_id, path="/original/lost.mp4", label=0,
+                    split="test", state="failed", error="decode")  # fmt: skip
+        session.add(lost)
+
+    study.database().write(group)
+    save_weights(
+        create_model("slowonly_r18", len(CLASSES), width=8), study.root / "w.safetensors", {"classes": CLASSES}
+    )
+    study.database().dispose()
+    return study
+
+
+def scored(capsys, study, *arguments):
+    line = ["eval", "--checkpoint", str(study.root / "w.safetensors"), "--workspace", str(study.root), "--json"]
+    for setting in QUICK:
+        line += ["--set", setting]
+    code = run([*line, *arguments])
+    said = capsys.readouterr()
+    return code, json.loads(said.out), " ".join(said.err.split())
+
+
+def test_a_score_says_over_which_clips_it_is_and_how_far_it_can_be_trusted(world, capsys):
+    code, figures, said = scored(capsys, world, "--protocol", "1x1")
+    assert code == 0 and (figures["samples"], figures["expected"], figures["groups"]) == (5, 6, 3)
+    assert f"over 5 of 6 samples of the data set {figures['data_sha256'][:12]} (1 clips x 1 crops" in said
+    low, high = figures["top1_interval"]
+    assert low <= figures["top1"] <= high and f"95 % interval {100 * low:.2f} to {100 * high:.2f}" in said
+    folder = world.reports / "eval-w" / "test"
+    assert json.loads((folder / "metrics.json").read_text())["top1_interval"] == figures["top1_interval"]
+    dump = read_scores(folder)
+    assert sorted(dump.groups) == ["", "video a", "video a", "video b", "video b"]
+    assert dump.clips == [f"original/{sample}" for sample in dump.samples]
+    assert dump.about["split"] == "test" and dump.about["checkpoint_sha256"] == figures["checkpoint_sha256"]
+    booked = world.database().read(lambda session: session.query(models.Run).filter_by(kind="eval").one().metrics)
+    assert booked["expected"] == 6 and booked["data_sha256"] == figures["data_sha256"]
+
+
+def test_protocols_that_do_not_fit_are_refused_before_anything_is_decoded(world, capsys):
+    code, answer, _ = scored(capsys, world, "--protocol", "tsn-25x10")
+    assert code == 2 and "tsn-25x10 is not for a 3d student" in answer["error"]
+    code, answer, _ = scored(capsys, world, "--protocol", "30-view")
+    assert code == 2 and "eval.protocol" in answer["error"] and "tsn-25x3" in answer["error"]
