@@ -104,11 +104,8 @@ def _show(running: Command, predicted: Predicted) -> None:
     if predicted.error:
         running.console.print(f"[red]{escape(predicted.error)}[/]", soft_wrap=True)
         return
-    length = (
-        "a still"
-        if predicted.image
-        else f"{predicted.duration:.1f} s, {len(predicted.windows)} {'window' if len(predicted.windows) == 1 else 'windows'}"
-    )
+    count = "one window" if len(predicted.windows) == 1 else f"{len(predicted.windows)} windows"
+    length = "a still" if predicted.image else f"{predicted.duration:.1f} s, {count}"
     running.console.print(f"{escape(predicted.name)} ({length})", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for column in ("seconds", "label", "score"):

@@ -25,16 +25,16 @@ def font(size: int) -> Any:
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
-def caption(frame: Frame, lines: Sequence[tuple[str, float | None]], top: bool = False) -> Frame:
+def caption(frame: Frame, lines: Sequence[tuple[str, float | None]], size: int = 0) -> Frame:
     """The picture (H, W, 3) with a line of text for each (text, score from 0 to 1 or None), the first one brighter.
 
-    The band lies at the bottom, or at the `top`. Text that is too wide is cut short.
+    `size` is that of the letters, by default a twentieth of the short side. Text that is too wide is cut short.
     """
     height, width = frame.shape[:2]
-    size = max(9, min(height, width) // 20)
+    size = size or max(9, min(height, width) // 20)
     step, edge = round(size * 1.45), size // 2
     band = min(height, step * len(lines) + edge)
-    first = 0 if top else height - band
+    first = height - band
     out = frame.copy()
     out[first : first + band] = (out[first : first + band] * (1 - BAND)).astype(np.uint8)
     picture = Image.fromarray(out)

@@ -41,11 +41,6 @@ def prediction_file(path: Path, about: Mapping[str, Any]) -> Iterator[Writer]:
         WorldError: the disk fails.
     """
     check_format(path)
-    kinds: dict[str, Callable[[TextIO, Mapping[str, Any]], Writer]] = {
-        ".json": _Json,
-        ".jsonl": _JsonLines,
-        ".csv": _Csv,
-    }
     with whole_file(path) as file:
         writer = WRITERS[path.suffix.lower()](file, about)
         yield writer

@@ -102,7 +102,7 @@ def predict(
                 window, scores = said
                 total = scores.astype(np.float64) if total is None else total + scores
                 shortest = window.frames if not windows else shortest
-                windows.append(_labels(window, _probabilities(scores, plan), names, top))
+                windows.append(_labels(window, probabilities(scores, plan), names, top))
                 continue
             yield said.input, _result(said, total, windows, shortest, names, plan, top)
             total, windows = None, []
@@ -124,7 +124,7 @@ def _result(
     name = ended.input.name
     if ended.error is not None or total is None:
         return Predicted(name, error=sentence(ended))
-    whole = best(_probabilities(total / len(windows), plan), names, top)
+    whole = best(probabilities(total / len(windows), plan), names, top)
     if ended.image:
         return Predicted(name, whole, image=True, width=ended.width, height=ended.height)
     notes = []
@@ -150,7 +150,7 @@ def _failed(ended: Ended) -> str:
     return "fetched" if isinstance(ended.input, Unusable) else "seen"
 
 
-def _probabilities(scores: NDArray[np.floating], plan: Windows) -> NDArray[np.float64]:
+def probabilities(scores: NDArray[np.floating], plan: Windows) -> NDArray[np.float64]:
     """Of one sample's scores (classes,): they are logits where views are averaged before the softmax."""
     values = scores.astype(np.float64)
     if plan.average == "prob":
