@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from omnisrc.classes import ClassList
 from omnisrc.cli.options import Command
+from omnisrc.errors import Interrupted
 from omnisrc.models.released import find_weights
 from omnisrc.study import Study
 
@@ -62,14 +63,16 @@ class Looking:
         return {**said, "window": self.plan.length, "stride": self.plan.stride, "clips": self.plan.sampler.num_clips}
 
 
-def open_looking(running: Command, model: str, classes: str, window: float, stride: float, clips: int) -> Looking:
-    """The recogniser of the options, loaded.
+def open_looking(
+    running: Command, model: str, classes: str, window: float, stride: float, clips: int, names: bool = True
+) -> Looking:
+    """The recogniser of the options, loaded; without `names` its classes have none.
 
     Raises:
         UserError: no such weights, classes or device.
     """
     from omnisrc.evaluate.settings import EvalSettings
-    from omnisrc.evaluate.windows.classes import class_names
+    from omnisrc.evaluate.windows.classes import Names, class_names
     from omnisrc.evaluate.windows.network import open_network
     from omnisrc.evaluate.windows.plan import windows_of
     from omnisrc.media.settings import MediaSettings
@@ -78,7 +81,9 @@ def open_looking(running: Command, model: str, classes: str, window: float, stri
     study = running.study
     path = weights_file(study, model)
     network = open_network(path, study.section(EvalSettings))
-    found = class_names(path, network.meta, network.model.num_classes, classes, study_lists(study))
+    found = Names(())
+    if names:
+        found = class_names(path, network.meta, network.model.num_classes, classes, study_lists(study))
     if found.note:
         running.console.print(f"[yellow]Note:[/] {escape(found.note)}", soft_wrap=True)
     plan = windows_of(network.sampling, window, stride, clips)
@@ -135,7 +140,11 @@ def inputs_of(named: Named, study: Study) -> Generator[Found, None, None]:
 def looking_bar(
     console: Console, count: int
 ) -> Iterator[tuple[Callable[[str, float, float], None], Callable[[], None]]]:
-    """A bar over `count` inputs: (told of input, seconds done, seconds in all), and (told that one input is done)."""
+    """A bar over `count` inputs: (told of input, seconds done, seconds in all), and (told that one input is done).
+
+    Raises:
+        Interrupted: with the sentence `stopped`, where the user presses Ctrl-C.
+    """
     columns = (
         TextColumn("{task.fields[verb]}"), BarColumn(), TextColumn("{task.fields[inputs]}"),
         TimeElapsedColumn(), TextColumn("{task.fields[at]}"),
@@ -154,4 +163,7 @@ def looking_bar(
             done += 1
             bar.update(task, completed=done, inputs=f"{done}/{count}")
 
-        yield within, next_one
+        try:
+            yield within, next_one
+        except KeyboardInterrupt:
+            raise Interrupted(stopped) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from omnisrc.errors import ErrorClass, ItemError, WorldError
+from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.evaluate.explanations.methods import Explanation, explain
 from omnisrc.evaluate.explanations.overlay import enlarged, overlaid, pairs, sheet
+from omnisrc.evaluate.whole_files import whole_file
 from omnisrc.evaluate.windows.feed import middle
 from omnisrc.evaluate.windows.network import Network
 from omnisrc.evaluate.windows.plan import Windows
@@ -98,7 +98,8 @@ def show(
 def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
     done, data = cv2.imencode(".png", picture[..., ::-1])
     assert done
-    write_whole(path, data.tobytes())
+    with whole_file(path, "wb") as file:
+        file.write(data.tobytes())
 
 
 def write_film(path: Path, frames: NDArray[np.uint8], seconds: NDArray[np.float64]) -> None:
@@ -113,23 +114,5 @@ def write_film(path: Path, frames: NDArray[np.uint8], seconds: NDArray[np.float6
 
 
 def write_numbers(path: Path, **arrays: NDArray[Any]) -> None:
-    import io
-
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    write_whole(path, buffer.getvalue())
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """A file that is whole or absent. Raises WorldError where the disk fails."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise WorldError(f"{path} could not be written: {error.strerror or error}.") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path, "wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)

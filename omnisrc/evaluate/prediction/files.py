@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import IO, Any, Protocol
 
-from omnisrc.errors import UserError, WorldError
+from omnisrc.errors import UserError
 from omnisrc.evaluate.prediction.predict import Predicted
+from omnisrc.evaluate.whole_files import whole_file
 
 COLUMNS = ("input", "scope", "start", "end", "rank", "class", "index", "score", "error")
 
@@ -47,23 +47,6 @@ def prediction_file(path: Path, about: Mapping[str, Any]) -> Iterator[Writer]:
         writer.close()
 
 
-@contextmanager
-def whole_file(path: Path) -> Iterator[TextIO]:
-    """A text file beside `path` that takes its place when the block ends, and is gone where it fails."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise WorldError(f"{path} could not be written: {error.strerror or error}.") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def as_row(predicted: Predicted) -> dict[str, Any]:
     """An input's predictions as plain values."""
     row = asdict(predicted)
@@ -74,7 +57,7 @@ def as_row(predicted: Predicted) -> dict[str, Any]:
 class _Json:
     """One object: `about`, and `inputs`, a list."""
 
-    def __init__(self, file: TextIO, about: Mapping[str, Any]) -> None:
+    def __init__(self, file: IO[Any], about: Mapping[str, Any]) -> None:
         self._file = file
         head = json.dumps(dict(about), ensure_ascii=False, indent=1)
         file.write(head.removesuffix("\n}") + (',\n "inputs": [' if about else '"inputs": ['))
@@ -91,7 +74,7 @@ class _Json:
 class _JsonLines:
     """A line an input."""
 
-    def __init__(self, file: TextIO, about: Mapping[str, Any]) -> None:
+    def __init__(self, file: IO[Any], about: Mapping[str, Any]) -> None:
         self._file = file
 
     def add(self, predicted: Predicted) -> None:
@@ -104,7 +87,7 @@ class _JsonLines:
 class _Csv:
     """A line a class: of the whole input, then of each window."""
 
-    def __init__(self, file: TextIO, about: Mapping[str, Any]) -> None:
+    def __init__(self, file: IO[Any], about: Mapping[str, Any]) -> None:
         self._rows = csv.writer(file, lineterminator="\n")
         self._rows.writerow(COLUMNS)
 
@@ -122,4 +105,8 @@ class _Csv:
         pass
 
 
-WRITERS: dict[str, Callable[[TextIO, Mapping[str, Any]], Writer]] = {".json": _Json, ".jsonl": _JsonLines, ".csv": _Csv}
+WRITERS: dict[str, Callable[[IO[Any], Mapping[str, Any]], Writer]] = {
+    ".json": _Json,
+    ".jsonl": _JsonLines,
+    ".csv": _Csv,
+}

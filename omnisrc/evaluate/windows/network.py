@@ -67,6 +67,20 @@ class Network:
             raise UserError(f"The answers of {self.path} are not numbers, so its training failed; choose another file.")
         return found
 
+    @torch.inference_mode()
+    def features(self, frames: NDArray[np.uint8], stage: str = "") -> NDArray[np.float32]:
+        """(B, V, T, S, S, 3) -> (B, D): the embedding that the head classifies, or the mean of a stage's map over time,
+        space and views."""
+        views = self.views(frames)
+        with self.precision():
+            if not stage:
+                found = self.model.features(views).float()
+            else:
+                maps = self.model.trunk.maps(views.flatten(0, 1))[stage].float()
+                found = maps.mean((2, 3, 4)).view(*frames.shape[:2], -1).mean(1)
+        pooled: NDArray[np.float32] = found.cpu().numpy()
+        return pooled
+
     def _logits(self, views: torch.Tensor) -> torch.Tensor:
         logits = self.model(views)
         if not isinstance(logits, torch.Tensor):
