@@ -138,7 +138,7 @@ def inputs_of(named: Named, study: Study) -> Generator[Found, None, None]:
 
 @contextmanager
 def looking_bar(
-    console: Console, count: int
+    console: Console, count: int, stopped: str
 ) -> Iterator[tuple[Callable[[str, float, float], None], Callable[[], None]]]:
     """A bar over `count` inputs: (told of input, seconds done, seconds in all), and (told that one input is done).
 

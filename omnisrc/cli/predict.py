@@ -51,7 +51,7 @@ def predict(
     """Say what videos and images show: labels of each as a whole, and of its windows.
 
     A whole video's probabilities are the mean over its windows. Needs no workspace where --model is a file.
-    Device, precision and batch: --set eval.device=cuda:0, eval.amp=bf16, eval.batch_size=32.
+    Device and precision: --set eval.device=cuda:0 --set eval.amp=bf16.
     """
     with command(workspace, json, sets, database="none") as running:
         from omnisrc.evaluate.prediction.files import check_format, prediction_file
