@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from omnisrc.evaluate.protocols import Sampling
+from omnisrc.data.manifest import manifest_of
+from omnisrc.data.samples import SampleReader, SampleTable
+from omnisrc.evaluate.protocols import Protocol, Sampling
 from omnisrc.evaluate.windows.feed import Ended, Feed
 from omnisrc.evaluate.windows.inputs import Input
 from omnisrc.evaluate.windows.plan import windows_of
@@ -226,10 +228,24 @@ def test_urls_pass_through_the_guarded_client(tmp_path, capsys):
         assert code == 1 and "refused-address" in said["error"] and len(web.asked) == asked
 
 
+@pytest.mark.parametrize("dims", ["2d", "3d"])
+def test_a_window_as_long_as_the_video_is_the_test_protocol_with_as_many_clips(tmp_path, dims):
+    path = video(tmp_path / "a.mp4", count=30)
+    sampling = Sampling(dims, 1 if dims == "2d" else 4, 1 if dims == "2d" else 2, 3, 32, 36)
+    protocol = Protocol(5, 1, "prob", sampling.clip_len, sampling.frame_interval, 32, 36)
+    columns = {"sample": [1], "source": ["target"], "split": ["val"], "label": [0], "path": [str(path)]}
+    reader = SampleReader(SampleTable.of(manifest_of(columns, CLASSES, "toy", "0" * 64), tmp_path), 36)
+    expected = np.empty((5, sampling.clip_len, 32, 32, 3), np.uint8)
+    protocol.render(reader, 0, expected)
+    with GuardPool(1) as pool, ThreadPoolExecutor(1) as threads:
+        [window, _] = Feed([Input("a", path)], windows_of(sampling, length=100.0, clips=5), pool, threads, 1)
+    assert window.end == pytest.approx(3) and np.array_equal(window.views, expected)
+
+
 def test_ten_hours_take_no_more_memory_than_one(tmp_path):
     data = {hours: video_bytes([np.full((32, 32, 3), 8 * (n % 20), np.uint8) for n in range(360 * hours)], fps=0.1)
             for hours in (1, 10)}  # fmt: skip
-    plan = windows_of(Sampling("3d", 4, 1, 1, 112, 128), length=100.0)
+    plan = windows_of(Sampling("3d", 4, 1, 1, 112, 128), length=400.0)
     peaks = {}
     with GuardPool(2) as pool, ThreadPoolExecutor(2) as threads:
         for hours, source in data.items():
@@ -242,6 +258,6 @@ def test_ten_hours_take_no_more_memory_than_one(tmp_path):
             ]
             peaks[hours] = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
-            assert events[:-1] == [(100.0 * n, 10) for n in range(36 * hours)]
+            assert events[:-1] == [(400.0 * n, 40) for n in range(9 * hours)]
             assert events[-1].error is None and events[-1].duration == pytest.approx(3600 * hours, abs=15)
     assert peaks[10] < 1.3 * peaks[1], peaks
