@@ -39,14 +39,17 @@ class Target(NamedTuple):
 class FrameDecoder:
     """Finds frames by their number in the order of presentation; `len` is how many there are."""
 
-    def __init__(self, container: Any, stream: Any, size: int) -> None:
+    def __init__(self, container: Any, stream: Any, size: int, packets: Packets | None = None) -> None:
+        """`packets`: those of a part of the video, kept; then its frames are all that there are."""
         self._container, self._stream, self._size = container, stream, size
         self._context = stream.codec_context
         self._skippable = stream.codec_context.name in SKIPPABLE
         self._used = False
         self._kept: list[Any] = []
-        self._index = self.index = group_index(container, stream)
+        self._index = self.index = group_index(container, stream) if packets is None else None
         self._moved = False
+        if packets is not None:
+            self.packets = packets
 
     def __len__(self) -> int:
         return self._index.count if self._index is not None else len(self.pts)

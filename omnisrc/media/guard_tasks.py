@@ -8,7 +8,8 @@ from typing import Any
 
 from omnisrc.media.clips import clip_frames
 from omnisrc.media.encode import cut_clip
-from omnisrc.media.image import land_image
+from omnisrc.media.image import allowed_size, land_image, upright_image
+from omnisrc.media.parts import part_clips, part_frames, peek_video
 from omnisrc.media.probe import probe_video
 from omnisrc.media.sampling import SampleFrames
 from omnisrc.media.shots import segment_video
@@ -50,10 +51,40 @@ def cut_clip_task(source: Source, params: Mapping[str, Any]) -> Answer:
     return fields, [fields.pop("data")]
 
 
+def still_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """`image.upright_image`: the picture."""
+    data = read_source(source)
+    allowed_size(data)
+    return {}, [upright_image(data, params["short_side"])[0]]
+
+
+def peek_video_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """`parts.peek_video`: its fields."""
+    return asdict(peek_video(source, **params)), []
+
+
+def part_clips_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """`parts.part_clips`: how the part ends; the times of each window's frames, then all frames."""
+    sampling = SampleFrames(**params["sampling"])
+    others = {name: value for name, value in params.items() if name != "sampling"}
+    found = part_clips(source, sampling=sampling, **others)
+    return {"end": found.end, "counts": found.counts}, [found.seconds, found.frames]
+
+
+def part_frames_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """`parts.part_frames`: how the part ends; the times of its frames, and the frames."""
+    seconds, frames, end = part_frames(source, **params)
+    return {"end": end}, [seconds, frames]
+
+
 TASKS: dict[str, Callable[[Source, Mapping[str, Any]], Answer]] = {
     "land_image": land_image_task,
     "probe_video": probe_video_task,
     "segment_video": segment_video_task,
     "clip_frames": clip_frames_task,
     "cut_clip": cut_clip_task,
+    "still": still_task,
+    "peek_video": peek_video_task,
+    "part_clips": part_clips_task,
+    "part_frames": part_frames_task,
 }

@@ -71,19 +71,30 @@ def land_image(
     Transparent parts become white; of an animation the first frame is taken. Errors: EMPTY, NOT_MEDIA, BOMB (more
     than `max_pixels`, by the header), TOO_SMALL (short side under `min_side`), DECODE (truncated or damaged).
     """
-    width, height = image_size(data)
-    if width * height > max_pixels:
-        raise ItemError(ErrorClass.BOMB, f"{width}x{height} is more than {max_pixels} pixels")
+    width, height = allowed_size(data, max_pixels)
     if min(width, height) < min_side:
         raise ItemError(ErrorClass.TOO_SMALL, f"{width}x{height} is less than {min_side} pixels on a side")
-    rgb, orientation = decode_image(data, short_side)
-    upright = turn_upright(shrink(rgb, short_side), orientation)
+    upright, orientation = upright_image(data, short_side)
     phash, phash_quality = pdq(upright)
     if orientation >= 5:
         width, height = height, width
     return LandedImage(
         encode_jpeg(upright, quality), upright.shape[1], upright.shape[0], width, height, phash, phash_quality
     )
+
+
+def allowed_size(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """`image_size`, or `ItemError(BOMB)` for more than `max_pixels`."""
+    width, height = image_size(data)
+    if width * height > max_pixels:
+        raise ItemError(ErrorClass.BOMB, f"{width}x{height} is more than {max_pixels} pixels")
+    return width, height
+
+
+def upright_image(data: bytes, short_side: int) -> tuple[Rgb, int]:
+    """The picture (H, W, 3) as it is shown, shrunk to `short_side`, and the orientation that it was stored in."""
+    rgb, orientation = decode_image(data, short_side)
+    return turn_upright(shrink(rgb, short_side), orientation), orientation
 
 
 def decode_image(data: bytes, short_side: int | None = None) -> tuple[Rgb, int]:

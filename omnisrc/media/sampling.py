@@ -21,9 +21,6 @@ Offsets = npt.NDArray[np.float64]
 class SampleFrames:
     """Draws `num_clips` clips of `clip_len` frames, `frame_interval` apart. TSN's segments are clips of one frame.
 
-    `frame_interval` 0 spreads each clip over the whole video, one frame from each of `clip_len` equal parts: TSN's
-    segments as one clip, for models that mind their order (TSM, TRN). It knows no rate, jitter or end to pass.
-
     Training draws each clip at random within its part of the video; `test_mode` places them evenly. `twice_sample`
     adds, in a test of single frames, the beginnings of the parts to their middles. Frames beyond the end wrap around
     (`out_of_bound="loop"`) or repeat the last one sampled (`"repeat_last"`). `keep_tail_frames` lets training reach
@@ -32,7 +29,8 @@ class SampleFrames:
 
     A `frame_interval` of 0 spreads each clip over the whole video, one frame from each of `clip_len` equal parts, as
     TSM and TRN see it: drawn in training, the middles in a test. Of several clips in a test each takes its frames at
-    another place of the parts; the second of two takes their beginnings, as `twice_sample` does.
+    another place of the parts; the second of two takes their beginnings, as `twice_sample` does. Such clips know no
+    rate, jitter or end to pass.
 
     Combinations for which the reference gives nonsense (division by zero, clips beyond the end) are `UserError`.
     """

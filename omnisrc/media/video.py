@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from omnisrc.media.container import decoding, open_container
+from omnisrc.media.container import Packets, decoding, open_container
 from omnisrc.media.decode import FrameDecoder
 from omnisrc.media.phash import Rgb
 from omnisrc.media.probe import VideoInfo, describe
@@ -36,10 +36,10 @@ def open_video(source: Source) -> Iterator[Video]:
 class Video:
     """An open video, from `open_video`; `len` is how many frames it has."""
 
-    def __init__(self, container: Any, stream: Any, size: int) -> None:
+    def __init__(self, container: Any, stream: Any, size: int, packets: Packets | None = None) -> None:
         self._stream = stream
         self._width, self._height = stream.width, stream.height  # as announced; what differs later is scaled to it
-        self._decoder = FrameDecoder(container, stream, size)
+        self._decoder = FrameDecoder(container, stream, size, packets)
         self._reformatter = VideoReformatter()
 
     def __len__(self) -> int:

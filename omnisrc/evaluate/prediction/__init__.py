@@ -1,0 +1,1 @@
+"""Labels of whole videos and of their windows."""

@@ -1,0 +1,60 @@
+"""`omnisrc explain`: the files that it writes, and what it says where a method is not to be had."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from tests.cli.looking import CLASSES, omnisrc, video, weights
+from tests.mixed_world import still_bytes
+
+WITHOUT = ("activation", "cam")
+METHODS = (*WITHOUT, *(("gradcam", "guided-gradcam") if importlib.util.find_spec("captum") else ()))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["slowonly_r18", "tsn_r18"])
+def test_a_sheet_a_film_and_the_numbers_are_written(tmp_path: Path, capsys, name, method):
+    net, clip = weights(tmp_path / "net.safetensors", name, classes=list(CLASSES)), video(tmp_path / "a.mp4")
+    out = tmp_path / "out"
+    code, said, shown = omnisrc(
+        capsys, "explain", clip, "--model", net, "--method", method, "--class", "Jump", "-o", out
+    )
+    assert code == 0 and said["class"] == "jump" and "jump" in shown, said
+    frames = 4 if name == "slowonly_r18" else 3
+    sheet = cv2.imread(said["sheet"])
+    assert sheet.shape[0] > 2 * 224 and sheet.shape[1] == frames * 228 - 4
+    with av.open(said["video"]) as film:
+        assert len(list(film.decode(video=0))) == frames
+    with np.load(said["numbers"]) as numbers:
+        assert numbers["heat"].shape == (frames, 32, 32) and 0 <= numbers["heat"].min() <= numbers["heat"].max() <= 1
+        assert numbers["seconds"].shape == (frames,) and np.all(np.diff(numbers["seconds"]) > 0)
+
+
+def test_an_image_can_be_explained(tmp_path: Path, capsys):
+    net, still = weights(tmp_path / "net.safetensors", "tsn_r18"), tmp_path / "a.jpg"
+    still.write_bytes(still_bytes(0, 1))
+    code, said, _ = omnisrc(capsys, "explain", still, "--model", net, "--method", "cam", "-o", tmp_path / "out")
+    assert code == 0 and Path(said["sheet"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["--class", "jmup"], 2, "Did you mean jump"),
+        (["--stage", "layer8"], 2, "its stages are layer1, layer2, layer3, layer4"),
+        (["--method", "lime"], 2, "There is no method 'lime'"),
+        (["--method", "cam", "--stage", "layer2"], 2, "use --method gradcam for layer2"),
+        (["--start", "99"], 1, "no frame between 99"),
+    ],
+)
+def test_mistakes_end_with_one_sentence(tmp_path: Path, capsys, arguments, code, sentence):
+    net, clip = weights(tmp_path / "net.safetensors", classes=list(CLASSES)), video(tmp_path / "a.mp4")
+    given = arguments if "--method" in arguments else ["--method", "cam", *arguments]
+    got, said, _ = omnisrc(capsys, "explain", clip, "--model", net, *given, "-o", tmp_path / "out")
+    assert got == code and sentence in said["error"], said
