@@ -28,6 +28,7 @@ SECTIONS = {
     "providers": "omnisrc.crawl.settings:ProviderSettings",
     "filter": "omnisrc.filter.settings:FilterSettings",
     "target": "omnisrc.data.settings:TargetSettings",
+    "flow": "omnisrc.flow.settings:FlowSettings",
     "train": "omnisrc.train.settings:TrainSettings",
     "eval": "omnisrc.evaluate.settings:EvalSettings",
     "engine": "omnisrc.engine.settings:EngineSettings",

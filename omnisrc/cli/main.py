@@ -26,6 +26,7 @@ VERBS = {
     "crawl": "Find and fetch web images and videos of each class.",
     "providers": "Who can be asked: list them, check their keys, try one.",
     "filter": "Let a teacher judge the web data; pack what is kept.",
+    "flow": "Extract optical flow, for a second stream.",
     "train": "Train a recogniser on a mix of sources.",
     "eval": "Score a run or a checkpoint on a split of the target.",
     "status": "What the study holds and what is being done.",

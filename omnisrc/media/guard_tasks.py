@@ -8,6 +8,7 @@ from typing import Any
 
 from omnisrc.media.clips import clip_frames
 from omnisrc.media.encode import cut_clip
+from omnisrc.media.flow import flow_chunk, frames_chunk
 from omnisrc.media.image import land_image
 from omnisrc.media.probe import probe_video
 from omnisrc.media.sampling import SampleFrames
@@ -50,10 +51,24 @@ def cut_clip_task(source: Source, params: Mapping[str, Any]) -> Answer:
     return fields, [fields.pop("data")]
 
 
+def flow_chunk_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """`flow.flow_chunk`: its facts, then the images."""
+    found = flow_chunk(source, **params)
+    return {name: getattr(found, name) for name in ("frames", "width", "height", "fps")}, [*found.images]
+
+
+def frames_chunk_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """`flow.frames_chunk`: how many frames the window has and their rate, then the frames."""
+    frames, count, fps = frames_chunk(source, **params)
+    return {"frames": count, "fps": fps}, [frames]
+
+
 TASKS: dict[str, Callable[[Source, Mapping[str, Any]], Answer]] = {
     "land_image": land_image_task,
     "probe_video": probe_video_task,
     "segment_video": segment_video_task,
     "clip_frames": clip_frames_task,
     "cut_clip": cut_clip_task,
+    "flow_chunk": flow_chunk_task,
+    "frames_chunk": frames_chunk_task,
 }

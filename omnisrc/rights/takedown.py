@@ -39,6 +39,7 @@ from db.models import (
     Shard,
     Tombstone,
 )
+from omnisrc.data.flow_cache import flow_of_shard
 from omnisrc.engine.owner import is_dead
 from omnisrc.errors import ItemError, UserError, WorldError
 from omnisrc.rights.concerned import LONGEST, TAKEN_DOWN, Concerned, Wish, read_concerned, spelling
@@ -151,7 +152,8 @@ def _replace(study: Study, plan: Plan, report: Callable[[str], None]) -> None:
         _forget(study, made)
         raise
     store.settle(_new_files(made))
-    _delete(store, [*_old_files(made), *map(study.relative, plan.pages)])
+    flow = [path for new in made.shards for path in flow_of_shard(study.root, new.old)]
+    _delete(store, [*_old_files(made), *map(study.relative, [*flow, *plan.pages])])
 
 
 def _delete(store: ShardStore, places: Sequence[str]) -> None:
