@@ -125,12 +125,14 @@ def read_cache(root: Path, name: str = "") -> FlowCache:
     if not names:
         raise UserError(f"There is no flow in {root}; extract it with `omnisrc flow`.")
     if not name and len(names) > 1:
-        raise UserError(f"There are several caches of flow ({', '.join(names)}); name one with --set train.flow=NAME.")
+        raise UserError(
+            f"There are several caches of flow ({', '.join(names)}); name one with --set train.flow=NAME (or eval.flow)."
+        )
     name = name or names[0]
     if name not in names:
         raise UserError(
             f"There is no cache of flow {name!r} (there are: {', '.join(names)}); extract it with"
-            f" `omnisrc flow --cache {name}`, or name another with --set train.flow=NAME."
+            f" `omnisrc flow --cache {name}`, or name another with --set train.flow=NAME (or eval.flow)."
         )
     path = root / FOLDER / name / FACTS
     try:

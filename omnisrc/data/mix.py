@@ -80,7 +80,7 @@ def make_batch(source: Source, draw: Draw, task: str) -> Batch:
     stills = source.medium == "image"
     views = 1 if stills else view.num_segments
     length = (view.clip_len if view.images == "warp" else 1) if stills else view.clip_len
-    frames = np.empty((len(draw), views, length, view.size, view.size, 3), dtype=np.uint8)
+    frames = np.empty((len(draw), views, length, view.size, view.size, source.reader.channels), dtype=np.uint8)
     rows = np.empty(len(draw), dtype=np.int64)
     skips: list[Skip] = []
     for place, (row, seed) in enumerate(zip(draw.rows, draw.seeds, strict=True)):
@@ -155,7 +155,7 @@ class Mix(Dataset[list[Batch] | WorldError]):
     def step_bytes(self) -> int:
         """Bytes of the frames of one step on this rank."""
         return sum(
-            s.plan.batch // self.world * s.view.size**2 * 3
+            s.plan.batch // self.world * s.view.size**2 * s.reader.channels
             * (1 if s.medium == "image" and s.view.images == "replicate" else s.view.clip_len)
             * (1 if s.medium == "image" else s.view.num_segments)
             for s in self.sources

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from omnisrc.data.flow_reader import reader_of
 from omnisrc.data.manifest import Manifest
-from omnisrc.data.samples import SampleReader, SampleTable
 from omnisrc.errors import UserError, WorldError
 from omnisrc.evaluate.device import choose_device, loader_workers
 from omnisrc.evaluate.protocols import Sampling, evaluation_protocol
@@ -37,6 +37,11 @@ def sampling_of(model: Recogniser, meta: dict[str, Any]) -> Sampling:
         short_side=int(said.get("short_side", round(crop * SHORT_SIDE / CROP))),
         target_fps=float(said.get("target_fps", 0.0)),
     )
+
+
+def flow_of(settings: EvalSettings, meta: dict[str, Any]) -> str:
+    """The cache of flow that a student of flow is scored on: as asked for, else the one that it was trained on."""
+    return settings.flow or str((meta.get("flow") or {}).get("cache", ""))
 
 
 def evaluate(
@@ -67,7 +72,9 @@ def evaluate(
     amp = settings.amp == "bf16" or (settings.amp == "auto" and device.type == "cuda")
     model.to(device).to(memory_format=model.memory_format)
     scorer = Scorer(
-        SampleReader(SampleTable.of(rows, root), protocol.short_side),
+        reader_of(
+            rows, root, model.input.modality, flow_of(settings, dict(loaded.meta)), short_side=protocol.short_side
+        ),
         protocol,
         batch=settings.batch_size,
         views=settings.views,

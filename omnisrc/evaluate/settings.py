@@ -16,6 +16,7 @@ class EvalSettings:
     sampling: Literal["1.x", "0.x"] = "1.x"  # where the clips lie: the rule of that generation of MMAction2
     crop_size: int = 0  # 0: as in training; with three crops the short side
     short_side: int = 0  # 0: as in training
+    flow: str = ""  # cache of flow, for a student of flow; empty: the one that it was trained on, else the only one
     batch_size: int = 16  # samples that are decoded together
     views: int = 64  # clips in one forward pass
     amp: Literal["auto", "bf16", "off"] = "auto"

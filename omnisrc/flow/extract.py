@@ -326,4 +326,3 @@ def raise_failures(done: Extracted) -> None:
             f"The flow of {len(done.failed)} shards or files could not be made, the first {place} ({detail}); mend that"
             " and run the same command again."
         )
-

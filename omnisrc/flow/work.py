@@ -70,9 +70,7 @@ def web_pieces(study: Study, cache: FlowCache) -> list[Piece]:
         UserError: there are none.
     """
     query = (
-        select(Shard)
-        .where(Shard.kind == "curated", Shard.medium == "video", Shard.freed.is_(False))
-        .order_by(Shard.id)
+        select(Shard).where(Shard.kind == "curated", Shard.medium == "video", Shard.freed.is_(False)).order_by(Shard.id)
     )
     shards = study.database().read(lambda session: list(session.scalars(query)))
     if not shards:
@@ -91,7 +89,7 @@ def file_pieces(cache: FlowCache, path: Path) -> list[Piece]:
     path = path.resolve()
     files = [path] if path.is_file() else [file for file in media_files(path) if file.suffix.lower() in VIDEO_SUFFIXES]
     if not files:
-        raise UserError(f"There is no video in {path}; its files would end in one of {', '.join(sorted(VIDEO_SUFFIXES))}.")
+        raise UserError(f"There is no video in {path}; they end in one of {', '.join(sorted(VIDEO_SUFFIXES))}.")
     return [file_piece(cache, str(file)) for file in files]
 
 

@@ -67,12 +67,13 @@ def estimator(method: str) -> Estimate:
     """
     if not is_there(method):
         raise ValueError(f"this OpenCV has no method {method}")
+    cv: Any = cv2  # its type hints name neither DIS nor what contributed modules add
     if method == "farneback":
-        return lambda one, two: _field(cv2.calcOpticalFlowFarneback(one, two, None, 0.5, 3, 15, 3, 5, 1.2, 0))
+        return lambda one, two: _field(cv.calcOpticalFlowFarneback(one, two, None, 0.5, 3, 15, 3, 5, 1.2, 0))
     if method == "dis":
-        estimate = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        estimate = cv.DISOpticalFlow_create(cv.DISOPTICAL_FLOW_PRESET_MEDIUM)
     else:
-        estimate = cv2.optflow.DualTVL1OpticalFlow_create()
+        estimate = cv.optflow.DualTVL1OpticalFlow_create()
     return lambda one, two: _field(estimate.calc(np.ascontiguousarray(one), np.ascontiguousarray(two), None))
 
 
@@ -91,7 +92,8 @@ def quantise(field: Field, bound: float = 20.0) -> Levels:
 
 def dequantise(levels: Levels, bound: float = 20.0) -> Field:
     """The middle of each level's step: at most half a step from what `quantise` was given, inside the bound."""
-    return np.minimum((levels.astype(np.float32) + 0.5) * (2 * bound / LEVELS) - bound, bound).astype(np.float32)
+    middles = (levels.astype(np.float32) + np.float32(0.5)) * np.float32(2 * bound / LEVELS) - np.float32(bound)
+    return np.asarray(np.minimum(middles, np.float32(bound)), dtype=np.float32)
 
 
 def encode_levels(levels: Levels, form: Format, quality: int = 95) -> tuple[bytes, bytes]:
@@ -108,10 +110,11 @@ def _encoded(plane: Grey, form: Format, quality: int) -> bytes:
 
 def decode_levels(x: bytes, y: bytes) -> Levels:
     """(H, W, 2) from the two images. `ItemError(DECODE)` for what is none."""
-    planes = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None for data in (x, y)]
-    if any(plane is None for plane in planes) or planes[0].shape != planes[1].shape:
+    planes = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) for data in (x, y) if data]
+    found = [np.asarray(plane, dtype=np.uint8) for plane in planes if plane is not None]
+    if len(found) < 2 or found[0].shape != found[1].shape:
         raise ItemError(ErrorClass.DECODE, "not the images of a flow field")
-    return np.stack(planes, axis=-1)
+    return np.stack(found, axis=-1)
 
 
 def flow_chunk(
@@ -138,7 +141,7 @@ def flow_chunk(
         before: Grey | None = None
         wanted = range(start + first, min(start + first + count + 1, stop))
         for _, picture in video.each_frame(wanted, short_side):
-            grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
+            grey = np.asarray(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
             if before is not None:
                 images += encode_levels(quantise(estimate(before, grey), bound), form, quality)
             before = grey

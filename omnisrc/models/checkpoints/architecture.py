@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from omnisrc.errors import UserError
 from omnisrc.models.create import create_model, model_names
 
 STEM = "trunk.conv1.weight"
@@ -62,11 +63,16 @@ def model_for(state: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]] |
     architecture, classes = architecture_of(state), classes_of(state)
     if architecture is None or classes is None:
         return None
-    args = {} if architecture.width == 64 else {"width": architecture.width}
+    args: dict[str, Any] = {} if architecture.width == 64 else {"width": architecture.width}
+    channels = state[STEM].shape[1]
+    args |= {} if channels == 3 else {"modality": "flow", "in_channels": channels}
     wanted = _shapes(state)
     for name in model_names():
-        with torch.device("meta"):
-            candidate = create_model(name, classes, **args)
+        try:
+            with torch.device("meta"):
+                candidate = create_model(name, classes, **args)
+        except UserError:  # it takes no such input
+            continue
         if _shapes(candidate.state_dict()) == wanted:
             return name, args
     return None

@@ -11,6 +11,7 @@ from omnisrc.errors import UserError
 from omnisrc.models.checkpoints.architecture import COUNTER, architecture_of, classes_of
 from omnisrc.models.checkpoints.inflate import inflate
 from omnisrc.models.checkpoints.read import Checkpoint, some
+from omnisrc.models.modality import cross_modality
 from omnisrc.models.recogniser import Recogniser
 
 State = Mapping[str, torch.Tensor]
@@ -32,6 +33,7 @@ def fit(model: Recogniser, found: Checkpoint, strict: bool) -> Fit:
     target = model.state_dict()
     inflated = _check_architecture(model, target, found, strict)
     state = inflate(found.state, target) if inflated else found.state
+    state = state if strict else cross_modality(state, target)
     if strict:
         _check_classes(model, target, found)
     left_out = () if strict else _unfit_head(state, target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from omnisrc.models.checkpoints.container import fingerprint, own_metadata
 from omnisrc.models.checkpoints.fit import fit
 from omnisrc.models.checkpoints.read import Checkpoint, read_checkpoint, some
 from omnisrc.models.create import create_model
-from omnisrc.models.inputs import InputSpec, Triple
+from omnisrc.models.inputs import InputSpec
 from omnisrc.models.recogniser import Recogniser
 
 __all__ = ["CheckpointReport", "fingerprint", "load_checkpoint", "load_model", "read_meta"]
@@ -90,10 +90,17 @@ def _fill(model: Recogniser, found: Checkpoint, strict: bool) -> CheckpointRepor
 
 
 def _input_of(spec: InputSpec, found: Checkpoint, strict: bool) -> InputSpec:
-    """The model's input as the file has it: scaling always, sampling only with the head that was trained on it."""
+    """The model's input as the file has it: scaling always, sampling only with the head that was trained on it.
+
+    A file of another modality, known by the channels that it scales, changes neither.
+    """
     meta = found.meta
     try:
-        spec = replace(spec, mean=_triple(meta.get("mean", spec.mean)), std=_triple(meta.get("std", spec.std)))
+        mean, std = (tuple(float(value) for value in meta.get(key, getattr(spec, key))) for key in ("mean", "std"))
+        if len(mean) == len(std) == len(spec.mean):
+            spec = replace(spec, mean=mean, std=std)
+        elif sorted({len(mean), len(std)}) not in ([2], [3]):
+            raise ValueError(f"{len(mean)} means and {len(std)} deviations")
         if not strict or "sampling" not in meta:
             return spec
         clip_len, interval, segments = (
@@ -101,9 +108,6 @@ def _input_of(spec: InputSpec, found: Checkpoint, strict: bool) -> InputSpec:
         )
     except (TypeError, ValueError, KeyError) as error:
         raise UserError(f"{found.path} has damaged metadata ({error}): write or fetch it again") from error
+    if spec.modality == "flow" and spec.dims == "2d":
+        clip_len = spec.clip_len  # the fields that make up its channels; MMAction2's file names count stacks
     return replace(spec, clip_len=clip_len, frame_interval=interval, num_segments=segments)
-
-
-def _triple(values: Iterable[float]) -> Triple:
-    red, green, blue = (float(value) for value in values)
-    return red, green, blue
