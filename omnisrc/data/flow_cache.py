@@ -126,7 +126,8 @@ def read_cache(root: Path, name: str = "") -> FlowCache:
         raise UserError(f"There is no flow in {root}; extract it with `omnisrc flow`.")
     if not name and len(names) > 1:
         raise UserError(
-            f"There are several caches of flow ({', '.join(names)}); name one with --set train.flow=NAME (or eval.flow)."
+            f"There are several caches of flow ({', '.join(names)}); name one with --set"
+            " train.flow=NAME (or eval.flow)."
         )
     name = name or names[0]
     if name not in names:
