@@ -12,13 +12,15 @@ import hashlib
 import json
 import os
 import re
+import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from omnisrc.errors import UserError, WorldError
 from omnisrc.shards.store import name_of
-from omnisrc.shards.write import index_path, sync_folder
+from omnisrc.shards.write import sync_folder
 
 FOLDER, FILES, FACTS = "flow", "files", "flow.json"
 SCHEMA = 1
@@ -144,7 +146,17 @@ def read_cache(root: Path, name: str = "") -> FlowCache:
     return FlowCache(root, name, facts)
 
 
-def flow_of_shard(root: Path, place: str) -> list[Path]:
-    """The files that all caches hold of a shard: they go when it goes."""
-    shards = [root / FOLDER / name / Path(*name_of(place).split("/")[-2:]) for name in cache_names(root)]
-    return [path for shard in shards for path in (shard, index_path(shard)) if path.exists()]
+def remove_unclaimed(root: Path, places: Iterable[str]) -> None:
+    """Removes from all caches the flow of shards that are none of `places`, finished or not. That of files that are
+    used in place stays."""
+    known = {"/".join(name_of(place).split("/")[-2:]).removesuffix(".tar") for place in places}
+    for name in cache_names(root):
+        folder = root / FOLDER / name
+        for path in folder.glob("*/*"):
+            kind = path.parent.name
+            if kind == FILES or f"{kind}/{path.name.partition('.')[0]}" in known:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)

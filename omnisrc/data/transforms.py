@@ -19,6 +19,7 @@ AREA_RANGE = (0.08, 1.0)
 RATIO_RANGE = (3 / 4, 4 / 3)
 TRIES = 10
 MULTI_SCALES = (1.0, 0.875, 0.75, 0.66)
+FLOW_SCALES = MULTI_SCALES[:3]  # TSN's, for flow
 
 
 class Box(NamedTuple):

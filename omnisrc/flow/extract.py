@@ -152,7 +152,9 @@ class Extraction:
             raise Stopped
 
     def _extract(self, piece: Piece, clips: ThreadPoolExecutor) -> None:
+        work = piece.out.with_suffix(".work")
         if is_whole(piece):
+            shutil.rmtree(work, ignore_errors=True)  # of a process that was killed before it could
             members = [member for member in read_index(piece.out) if member.ext == FIELD]
             broken = {told(piece, m.key): said_error(piece.out, m.key) for m in members if not m.length}
             with self._lock:
@@ -160,7 +162,6 @@ class Extraction:
                 self.done.unreadable |= broken
             self._advance(len(members), len(members) - piece.count)
             return
-        work = piece.out.with_suffix(".work")
         try:
             work.mkdir(parents=True, exist_ok=True)
         except OSError as error:

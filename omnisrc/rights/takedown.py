@@ -39,7 +39,7 @@ from db.models import (
     Shard,
     Tombstone,
 )
-from omnisrc.data.flow_cache import flow_of_shard
+from omnisrc.data.flow_cache import remove_unclaimed
 from omnisrc.engine.owner import is_dead
 from omnisrc.errors import ItemError, UserError, WorldError
 from omnisrc.rights.concerned import LONGEST, TAKEN_DOWN, Concerned, Wish, read_concerned, spelling
@@ -152,8 +152,7 @@ def _replace(study: Study, plan: Plan, report: Callable[[str], None]) -> None:
         _forget(study, made)
         raise
     store.settle(_new_files(made))
-    flow = [path for new in made.shards for path in flow_of_shard(study.root, new.old)]
-    _delete(store, [*_old_files(made), *map(study.relative, [*flow, *plan.pages])])
+    _delete(store, [*_old_files(made), *map(study.relative, plan.pages)])
 
 
 def _delete(store: ShardStore, places: Sequence[str]) -> None:
@@ -328,6 +327,8 @@ def _leftovers(session: Session, store: ShardStore) -> list[str]:
 def _sweep(study: Study) -> None:
     store = store_of(study)
     _delete(store, study.database().read(lambda session: _leftovers(session, store)))
+    shards = select(Shard.path).where(Shard.freed.is_(False))
+    remove_unclaimed(study.root, study.database().read(lambda session: session.scalars(shards).all()))
 
 
 def _there(store: ShardStore, places: set[str]) -> set[str]:

@@ -12,6 +12,7 @@ from omnisrc.data.mix import Source, View
 from omnisrc.data.plan import SourcePlan
 from omnisrc.data.pseudo_clips import Warp
 from omnisrc.data.samples import FrameCache
+from omnisrc.data.transforms import FLOW_SCALES, MULTI_SCALES
 from omnisrc.errors import UserError
 from omnisrc.evaluate.protocols import Sampling, validation_protocol
 from omnisrc.evaluate.scoring import Scorer
@@ -80,6 +81,7 @@ def view_of(settings: TrainSettings) -> View:
         crop=settings.crop,
         area=settings.crop_area,
         share=settings.crop_size / settings.short_side,
+        scales=FLOW_SCALES if settings.modality == "flow" else MULTI_SCALES,
         target_fps=settings.target_fps or None,
         images=settings.image_clips,
         warp=warp,

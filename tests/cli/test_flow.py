@@ -1,13 +1,18 @@
 import json
 
 import pyarrow.parquet as pq
+import pytest
 import torch
 from safetensors.torch import load_file
 
 from omnisrc.cli.main import run
+from omnisrc.errors import UserError
+from omnisrc.filter.settings import FilterSettings
+from omnisrc.filter.teachers import open_teacher
 from omnisrc.models import load_model, read_meta
 from omnisrc.train.run_folder import weights_of
 from tests.flow.moving_world import CLASSES, write_moving_world
+from tests.mixed_world import record_world, write_world
 
 SMALL = [
     "train.model_args={width: 8, dropout: 0.0}", "train.crop_size=48", "train.short_side=56",
@@ -70,3 +75,24 @@ def test_flow_tells_directions_that_no_frame_tells(study, capsys):
     mean = before["trunk.conv1.weight"].mean(1, keepdim=True)
     near = (after["trunk.conv1.weight"] - mean).abs().max() / mean.abs().max()
     assert after["trunk.conv1.weight"].shape[1] == 10 and 0 < near < 0.5  # began as the mean over RGB
+
+
+def test_web_clips_have_flow_too_and_stills_are_refused(study, capsys):
+    counts = {("target", "train"): 4, ("target", "val"): 2, ("web-clip", "train"): 4, ("web-image", "train"): 2}
+    manifest = write_world(study.root, counts)
+    record_world(study, manifest)
+    study.database().dispose()
+    sets = [*SMALL, "train.modality=flow", "train.batch_size=2"]
+    train = ("train", "--model", "tsn_r18", "--steps", "2", "--name", "mixed")
+    assert omnisrc(capsys, study, "flow", "--split", "all")[1]["made"] == 6
+    code, _, said = omnisrc(capsys, study, *train, "--mix", "target,web-clip", sets=sets)
+    assert code == 2 and "`omnisrc flow --web --method dis --bound 20 --cache dis-b20`" in said
+    assert omnisrc(capsys, study, "flow", "--web")[1]["made"] == 4
+    code, _, said = omnisrc(capsys, study, *train, "--mix", "target,web", sets=sets)
+    assert code == 2 and "The source web-image holds still images, in which nothing moves" in said
+    code, trained, _ = omnisrc(capsys, study, *train, "--mix", "target,web-clip", sets=[*sets, "train.workers=1"])
+    assert code == 0 and trained["sources"] == {"target": 4, "web-clip": 4} and trained["skips"] == 0
+    with pytest.raises(UserError, match="sees optical flow, and what was crawled is judged by its frames"):
+        open_teacher(study, "mixed", FilterSettings())
+    code, _, said = omnisrc(capsys, study, *train, "--mix", "target", sets=[*sets, "train.clip_len=10"])
+    assert code == 2 and "train.model_args={in_channels: 20}" in said

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from omnisrc.cli.main import run
-from omnisrc.data.flow_cache import FlowFacts, begin_cache, flow_of_shard, read_cache
+from omnisrc.data.flow_cache import FlowFacts, begin_cache, read_cache, remove_unclaimed
 from omnisrc.data.flow_reader import reader_of
 from omnisrc.data.samples import FrameCache
 from omnisrc.errors import ErrorClass, Interrupted, ItemError, UserError
@@ -218,13 +218,17 @@ def test_raft_runs_from_local_weights_and_equals_torchvision_s(study, tmp_path):
     assert np.abs(found - np.clip(expected, -20, 20)).max() < 40 / 255
 
 
-def test_the_flow_of_a_shard_is_found_when_the_shard_goes(study):
-    write_moving_world(study, {"train": 2}, count=2)
+def test_flow_of_shards_that_are_no_more_is_removed_and_other_flow_stays(study):
+    write_moving_world(study, {"train": 2, "val": 1}, count=2)
     extract_flow(study, Wish())
-    extract_flow(study, Wish(cache="other"))
-    found = [path.relative_to(study.root).as_posix() for path in flow_of_shard(study.root, "target/target-train-0.tar")]
-    assert found == [
-        "flow/dis-b20/target/target-train-0.tar", "flow/dis-b20/target/target-train-0.idx",
-        "flow/other/target/target-train-0.tar", "flow/other/target/target-train-0.idx",
-    ]  # fmt: skip
-    assert flow_of_shard(study.root, "target/target-train-1.tar") == []
+    cache, _ = extract_flow(study, Wish(cache="other"))
+    (cache.folder / "target" / "target-train-1.work").mkdir()
+    (cache.folder / "target" / "target-train-1.work" / "t1.zip").write_bytes(b"half")
+    file = cache.shard_of_file("/somewhere/video.mp4", 0.0, 0.0)
+    file.parent.mkdir()
+    file.write_bytes(b"flow of a file")
+    remove_unclaimed(study.root, ["s3://bucket/study/target/target-val-0.tar", "landing/target-train-0.tar"])
+    assert {path.relative_to(study.root / "flow").as_posix() for path in study.root.glob("flow/*/*/*")} == {
+        "dis-b20/target/target-val-0.tar", "dis-b20/target/target-val-0.idx", "other/target/target-val-0.tar",
+        "other/target/target-val-0.idx", f"other/files/{file.name}",
+    }  # fmt: skip
