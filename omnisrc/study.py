@@ -29,6 +29,7 @@ SECTIONS = {
     "filter": "omnisrc.filter.settings:FilterSettings",
     "target": "omnisrc.data.settings:TargetSettings",
     "models": "omnisrc.models.settings:ModelSettings",
+    "flow": "omnisrc.flow.settings:FlowSettings",
     "train": "omnisrc.train.settings:TrainSettings",
     "eval": "omnisrc.evaluate.settings:EvalSettings",
     "engine": "omnisrc.engine.settings:EngineSettings",

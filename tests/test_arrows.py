@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LEVELS = [
     {"cli"},
     {"rights", "carry"},
-    {"crawl", "filter", "train", "evaluate", "report", "demo"},
+    {"crawl", "filter", "flow", "train", "evaluate", "report", "demo"},
     {"engine", "tasks"},
     {"data", "models"},
     {"shards", "media", "web"},
@@ -87,6 +87,7 @@ LIGHT += [
     "omnisrc.evaluate.settings",
     "omnisrc.data.settings",
     "omnisrc.filter.settings",
+    "omnisrc.flow.settings",
     "workers",
 ]
 

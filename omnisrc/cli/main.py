@@ -27,6 +27,7 @@ VERBS = {
     "providers": "Who can be asked: list them, check their keys, try one.",
     "filter": "Let a teacher judge the web data; pack what is kept.",
     "models": "Networks and their weights: list, show, add, convert, export.",
+    "flow": "Extract optical flow, for a second stream.",
     "train": "Train a recogniser on a mix of sources.",
     "eval": "Score a run or a checkpoint on a split of the target.",
     "scores": "What evaluations wrote: show, fuse and compare it.",

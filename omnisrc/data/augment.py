@@ -46,10 +46,16 @@ def augment(
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> Tensor:
-    """Flips, recolours and normalises: uint8 (B, V, C, T, H, W) -> float32, each sample as its seed says."""
+    """Flips, recolours and normalises: uint8 (B, V, C, T, H, W) -> float32, each sample as its seed says.
+
+    Two channels are flow, of which x changes its sign where it is flipped (`transforms.mirror`).
+    """
     flipped = torch.from_numpy(uniforms(seeds, FLIP) < how.flip).to(frames.device)
     if how.flip > 0:
-        frames = torch.where(flipped.view(-1, 1, 1, 1, 1, 1), frames.flip(-1), frames)
+        mirrored = frames.flip(-1)
+        if frames.shape[2] == 2:
+            mirrored = torch.cat([255 - mirrored[:, :, :1], mirrored[:, :, 1:]], dim=2)
+        frames = torch.where(flipped.view(-1, 1, 1, 1, 1, 1), mirrored, frames)
     if not (how.brightness or how.contrast or how.saturation):
         return normalise(frames, mean, std)
     return normalise(recolour(frames.float(), seeds, how), mean, std)

@@ -23,7 +23,7 @@ class Skip:
 class Batch:
     """Samples of one source.
 
-    frames  # (B, V, C, T, H, W) uint8 RGB; in memory the channels come last
+    frames  # (B, V, C, T, H, W) uint8 RGB, or x and y of flow; in memory the channels come last
     labels  # task -> (B,) int64, or (B, classes) float where they are soft
     weights  # (B,) float32, of each sample in the loss
     ids  # (B,) int64, of the sample or the target item

@@ -16,7 +16,15 @@ from omnisrc.data.batch import Batch, Skip
 from omnisrc.data.plan import Draw, SourcePlan
 from omnisrc.data.pseudo_clips import Warp, moving_clip
 from omnisrc.data.samples import SampleReader
-from omnisrc.data.transforms import Box, Frames, centre_crop, crop_resize, multi_scale_crop, random_resized_crop
+from omnisrc.data.transforms import (
+    MULTI_SCALES,
+    Box,
+    Frames,
+    centre_crop,
+    crop_resize,
+    multi_scale_crop,
+    random_resized_crop,
+)
 from omnisrc.errors import ItemError, UserError, WorldError
 from omnisrc.media.sampling import SampleFrames
 
@@ -38,6 +46,7 @@ class View:
     crop: Literal["random-resized", "multi-scale", "centre"] = "random-resized"
     area: tuple[float, float] = (0.08, 1.0)
     share: float = 0.875  # of the short side, for the centre crop
+    scales: tuple[float, ...] = MULTI_SCALES  # of the multi-scale crop
     target_fps: float | None = None
     images: Literal["replicate", "warp"] = "replicate"
     warp: Warp | None = None
@@ -50,7 +59,7 @@ class View:
         if self.crop == "random-resized":
             return random_resized_crop(width, height, rng, self.area)
         if self.crop == "multi-scale":
-            return multi_scale_crop(width, height, rng)
+            return multi_scale_crop(width, height, rng, self.scales)
         return centre_crop(width, height, self.share)
 
 
@@ -80,7 +89,7 @@ def make_batch(source: Source, draw: Draw, task: str) -> Batch:
     stills = source.medium == "image"
     views = 1 if stills else view.num_segments
     length = (view.clip_len if view.images == "warp" else 1) if stills else view.clip_len
-    frames = np.empty((len(draw), views, length, view.size, view.size, 3), dtype=np.uint8)
+    frames = np.empty((len(draw), views, length, view.size, view.size, source.reader.channels), dtype=np.uint8)
     rows = np.empty(len(draw), dtype=np.int64)
     skips: list[Skip] = []
     for place, (row, seed) in enumerate(zip(draw.rows, draw.seeds, strict=True)):
@@ -155,7 +164,7 @@ class Mix(Dataset[list[Batch] | WorldError]):
     def step_bytes(self) -> int:
         """Bytes of the frames of one step on this rank."""
         return sum(
-            s.plan.batch // self.world * s.view.size**2 * 3
+            s.plan.batch // self.world * s.view.size**2 * s.reader.channels
             * (1 if s.medium == "image" and s.view.images == "replicate" else s.view.clip_len)
             * (1 if s.medium == "image" else s.view.num_segments)
             for s in self.sources

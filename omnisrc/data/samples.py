@@ -127,6 +127,8 @@ class SampleReader:
         name: tells this reader's samples from those of others in the cache.
     """
 
+    channels = 3  # of a frame
+
     def __init__(
         self, table: SampleTable, short_side: int = 0, cache: FrameCache | None = None, name: str = ""
     ) -> None:

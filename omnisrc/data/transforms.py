@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Frames = NDArray[np.uint8]  # (T, H, W, 3)
+Frames = NDArray[np.uint8]  # (T, H, W, 3), or (T, H, W, 2) of flow
 
 AREA_RANGE = (0.08, 1.0)
 RATIO_RANGE = (3 / 4, 4 / 3)
 TRIES = 10
 MULTI_SCALES = (1.0, 0.875, 0.75, 0.66)
+FLOW_SCALES = MULTI_SCALES[:3]  # TSN's, for flow
 
 
 class Box(NamedTuple):
@@ -83,6 +84,17 @@ def five_crop(width: int, height: int, share: float) -> list[Box]:
     """The squares of `share` of the short side at the corners and the centre; with their mirrors, the ten crops."""
     side = max(1, round(min(width, height) * share))
     return [Box(x, y, side, side) for x, y in five_corners(width, height, side, side)]
+
+
+def mirror(frames: Frames) -> Frames:
+    """Left becomes right. Of flow (2 channels), x becomes 255 - x too: what moved right moves left.
+
+    The levels of flow lie one beside those of a negated field (5 pixels are 159, mirrored 96; -5 pixels are 95).
+    """
+    mirrored = frames[:, :, ::-1].copy()
+    if frames.shape[-1] == 2:
+        mirrored[..., 0] = 255 - mirrored[..., 0]
+    return mirrored
 
 
 def crop_resize(frames: Frames, box: Box, out: Frames) -> None:

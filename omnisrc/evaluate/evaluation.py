@@ -11,8 +11,8 @@ import pyarrow as pa
 import torch
 
 from omnisrc.classes.compare import difference
+from omnisrc.data.flow_reader import reader_of
 from omnisrc.data.manifest import Manifest
-from omnisrc.data.samples import SampleReader, SampleTable
 from omnisrc.errors import UserError, WorldError
 from omnisrc.evaluate.device import choose_device, loader_workers
 from omnisrc.evaluate.protocols import Sampling, evaluation_protocol
@@ -49,6 +49,11 @@ def sampling_of(model: Recogniser, meta: dict[str, Any]) -> Sampling:
     )
 
 
+def flow_of(settings: EvalSettings, meta: dict[str, Any]) -> str:
+    """The cache of flow that a student of flow is scored on: as asked for, else the one that it was trained on."""
+    return settings.flow or str((meta.get("flow") or {}).get("cache", ""))
+
+
 def evaluate(
     checkpoint: Path,
     rows: Manifest,
@@ -83,7 +88,9 @@ def evaluate(
     amp = settings.amp == "bf16" or (settings.amp == "auto" and device.type == "cuda")
     model.to(device).to(memory_format=model.memory_format)
     scorer = Scorer(
-        SampleReader(SampleTable.of(rows, root), protocol.short_side),
+        reader_of(
+            rows, root, model.input.modality, flow_of(settings, dict(loaded.meta)), short_side=protocol.short_side
+        ),
         protocol,
         batch=settings.batch_size,
         views=settings.views,

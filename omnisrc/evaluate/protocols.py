@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from omnisrc.data.samples import SampleReader
-from omnisrc.data.transforms import Box, Frames, centre_crop, crop_resize, five_crop, three_crop
+from omnisrc.data.transforms import Box, Frames, centre_crop, crop_resize, five_crop, mirror, three_crop
 from omnisrc.errors import UserError
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.media.sampling import SampleFrames
@@ -83,7 +83,7 @@ class Protocol:
         for view, (box, mirrored) in zip(views, self.boxes(frames.shape[2], frames.shape[1]), strict=True):
             crop_resize(frames, box, view)
             if mirrored:
-                view[:] = view[:, :, ::-1].copy()
+                view[:] = mirror(view)
 
 
 def validation_protocol(sampling: Sampling) -> Protocol:

@@ -18,6 +18,7 @@ from omnisrc.data.loading import start_worker, unchanged
 from omnisrc.data.samples import SampleReader
 from omnisrc.errors import ItemError, WorldError
 from omnisrc.evaluate.protocols import Protocol, averaged
+from omnisrc.models.modality import stacked
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class ViewSet(Dataset[ViewBatch | WorldError]):
     def _views(self, number: int) -> ViewBatch:
         rows = self.rows[number * self.batch : (number + 1) * self.batch]
         p = self.protocol
-        frames = np.empty((len(rows), p.views, p.clip_len, p.size, p.size, 3), dtype=np.uint8)
+        frames = np.empty((len(rows), p.views, p.clip_len, p.size, p.size, self.reader.channels), dtype=np.uint8)
         whole: list[int] = []
         skips: list[Skip] = []
         for row in rows:
@@ -133,7 +134,7 @@ class Scorer:
         rows = np.arange(rank, len(reader.table), world, dtype=np.int64)
         self.set = ViewSet(reader, protocol, rows, batch)
         self.views, self.workers, self.amp = views, workers, amp
-        size = len(rows) * protocol.views * protocol.clip_len * protocol.size**2 * 3
+        size = len(rows) * protocol.views * protocol.clip_len * protocol.size**2 * reader.channels
         self._kept: list[ViewBatch] | None = [] if size <= keep_bytes else None
 
     def __call__(self, model: nn.Module, device: torch.device) -> Iterator[Scored]:
@@ -177,7 +178,7 @@ class Scorer:
         for at in range(0, len(clips), self.views):
             frames = normalise(clips[at : at + self.views].to(device)[:, None], spec.mean, spec.std)
             with torch.autocast(device.type, torch.bfloat16, enabled=self.amp):
-                logits.append(model(frames).float())
+                logits.append(model(stacked(frames, spec)).float())
         if logits:
             views = torch.cat(logits).view(len(batch.rows), self.set.protocol.views, -1)
             scores, mean = averaged(views, self.set.protocol.average).cpu().numpy(), views.mean(1).cpu().numpy()

@@ -143,6 +143,11 @@ def _released_meta(path: Path) -> dict[str, Any]:
 def _input_of(model: Recogniser, meta: Mapping[str, Any], settings: FilterSettings) -> TeacherInput:
     sampling = meta.get("sampling") or {}
     spec = model.input
+    if spec.modality == "flow":
+        raise UserError(
+            f"The teacher {model.name} sees optical flow, and what was crawled is judged by its frames; name a teacher"
+            " of RGB, or score this one on the target with `omnisrc eval`."
+        )
     crop = settings.crop_size or int(sampling.get("crop_size") or spec.crop_size)
     trained = int(sampling.get("crop_size") or 0), int(sampling.get("short_side") or 0)
     ratio = trained[1] / trained[0] if all(trained) else SHORT_SIDE_TO_CROP

@@ -22,8 +22,10 @@ from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.media.answers import meta_of
 from omnisrc.media.clips import ClipFrames
 from omnisrc.media.encode import EncodedClip
+from omnisrc.media.flow import FlowChunk
 from omnisrc.media.guard_process import GuardProcess, Killed
 from omnisrc.media.image import LandedImage
+from omnisrc.media.phash import Rgb
 from omnisrc.media.probe import VideoInfo
 from omnisrc.media.sampling import SampleFrames
 from omnisrc.media.shots import Segments, Window
@@ -149,6 +151,24 @@ class GuardPool:
         """`encode.cut_clip` in a guard process, with the same parameters and errors."""
         fields, (data,) = self.call("cut_clip", source, timeout_s, start=start, end=end, **params)
         return EncodedClip(data=bytes(data), **fields)
+
+    def flow_chunk(
+        self, source: Source, window: tuple[float, float], first: int, count: int,
+        timeout_s: float | None = None, **params: Any,
+    ) -> FlowChunk:  # fmt: skip
+        """`flow.flow_chunk` in a guard process, with the same parameters and errors."""
+        asked = {"window": list(window), "first": first, "count": count, **params}
+        fields, images = self.call("flow_chunk", source, timeout_s, **asked)
+        return FlowChunk([bytes(image) for image in images], **fields)
+
+    def frames_chunk(
+        self, source: Source, window: tuple[float, float], first: int, count: int,
+        timeout_s: float | None = None, **params: Any,
+    ) -> tuple[Rgb, int, float]:  # fmt: skip
+        """`flow.frames_chunk` in a guard process, with the same parameters and errors."""
+        asked = {"window": list(window), "first": first, "count": count, **params}
+        fields, (frames,) = self.call("frames_chunk", source, timeout_s, **asked)
+        return np.asarray(frames, dtype=np.uint8), fields["frames"], fields["fps"]
 
     def pids(self) -> list[int]:
         """The processes that run now."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from omnisrc.media.clips import clip_frames
 from omnisrc.media.encode import cut_clip
+from omnisrc.media.flow import flow_chunk, frames_chunk
 from omnisrc.media.image import allowed_size, land_image, upright_image
 from omnisrc.media.parts import part_clips, part_frames, peek_video
 from omnisrc.media.probe import probe_video
@@ -77,6 +78,18 @@ def part_frames_task(source: Source, params: Mapping[str, Any]) -> Answer:
     return {"end": end}, [seconds, frames]
 
 
+def flow_chunk_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """`flow.flow_chunk`: its facts, then the images."""
+    found = flow_chunk(source, **params)
+    return {name: getattr(found, name) for name in ("frames", "width", "height", "fps")}, [*found.images]
+
+
+def frames_chunk_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """`flow.frames_chunk`: how many frames the window has and their rate, then the frames."""
+    frames, count, fps = frames_chunk(source, **params)
+    return {"frames": count, "fps": fps}, [frames]
+
+
 TASKS: dict[str, Callable[[Source, Mapping[str, Any]], Answer]] = {
     "land_image": land_image_task,
     "probe_video": probe_video_task,
@@ -87,4 +100,6 @@ TASKS: dict[str, Callable[[Source, Mapping[str, Any]], Answer]] = {
     "peek_video": peek_video_task,
     "part_clips": part_clips_task,
     "part_frames": part_frames_task,
+    "flow_chunk": flow_chunk_task,
+    "frames_chunk": frames_chunk_task,
 }

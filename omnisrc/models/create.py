@@ -25,6 +25,8 @@ from omnisrc.models.families import (
     video_transformers,
     x3d,
 )
+from omnisrc.models.inputs import Modality
+from omnisrc.models.modality import see_flow
 from omnisrc.models.recogniser import Recogniser
 
 FAMILIES = (
@@ -55,10 +57,14 @@ def model_names() -> list[str]:
     return list(MODELS)
 
 
-def create_model(name: str, num_classes: int, **args: Any) -> Recogniser:
+def create_model(
+    name: str, num_classes: int, *, modality: Modality | None = None, in_channels: int = 0, **args: Any
+) -> Recogniser:
     """A fresh recogniser. `args` are the family's: `width` (channels of the stem), `dropout`, `zero_init_gamma`.
 
     `tsn_timm.convnext_tiny` is short for `tsn_timm` with `trunk="convnext_tiny"`.
+    `modality="flow"` (or another number of `in_channels` than 3) gives one of optical flow; see
+    `omnisrc.models.modality.see_flow`.
 
     Raises UserError for an unknown name or argument, and for values that make no network.
     """
@@ -78,8 +84,15 @@ def create_model(name: str, num_classes: int, **args: Any) -> Recogniser:
         raise UserError(f"model {name} needs a width of at least 1, not {args['width']}")
     if not 0 <= args.get("dropout", 0.0) < 1:
         raise UserError(f"model {name} needs a dropout in [0, 1), not {args['dropout']}")
+    if modality not in (None, "rgb", "flow"):
+        raise UserError(f"model {name} has no modality {modality!r}: {_meant(str(modality), ['rgb', 'flow'])}")
+    if modality == "rgb" and in_channels not in (0, 3):
+        raise UserError(f"model {name} sees RGB through 3 channels, not in_channels={in_channels}")
     model = build(num_classes, **args)
     model.name, model.args = name, args
+    if modality == "flow" or in_channels not in (0, 3):
+        see_flow(model, in_channels)
+        model.args = {**args, "modality": "flow", "in_channels": model.input.channels}
     return model
 
 

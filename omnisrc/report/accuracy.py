@@ -86,7 +86,8 @@ def _comparable(mix: Group, other: Group) -> bool:
     if mix.run is None or other.run is None or not (mix.is_mix and other.is_target_alone):
         return False
     a, b = mix.run, other.run
-    return all(a.settings.get(key) == b.settings.get(key) for key in ("model", "model_args")) and a.init == b.init
+    alike = all(a.settings.get(key) == b.settings.get(key) for key in ("model", "model_args"))
+    return alike and a.settings.get("modality", "rgb") == b.settings.get("modality", "rgb") and a.init == b.init
 
 
 def is_same_steps(mix: Group, other: Group) -> bool:

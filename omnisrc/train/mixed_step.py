@@ -13,6 +13,7 @@ from omnisrc.data.augment import Augmentation, as_clips, augment, mixup
 from omnisrc.data.batch import Batch
 from omnisrc.data.draws import key_of
 from omnisrc.models import InputSpec
+from omnisrc.models.modality import stacked
 from omnisrc.tasks.recognition import NAME, Recognition
 from omnisrc.train.distribution import Place
 from omnisrc.train.settings import TrainSettings
@@ -64,7 +65,7 @@ class MixedStep:
         pixels = augment(batch.frames, batch.seeds, how, self.spec.mean, self.spec.std)
         if not self.settings.channels_last:
             pixels = pixels.contiguous()
-        return as_clips(pixels, 1 if self.spec.takes_stills else self.settings.clip_len)
+        return stacked(as_clips(pixels, 1 if self.spec.takes_stills else self.settings.clip_len), self.spec)
 
     def _moves_statistics(self, source: str, batches: Sequence[Batch]) -> bool:
         mixed = {batch.source for batch in batches}

@@ -14,6 +14,8 @@ import torch
 
 from omnisrc.config import build, near
 from omnisrc.data.credits import credits_of
+from omnisrc.data.flow_cache import read_cache
+from omnisrc.data.flow_reader import flow_table
 from omnisrc.data.freeze import build_manifest, where_they_lie
 from omnisrc.data.manifest import Manifest, read_manifest, write_manifest
 from omnisrc.errors import Interrupted, UserError
@@ -30,7 +32,7 @@ from omnisrc.train.distribution import Place
 from omnisrc.train.run_folder import INDIFFERENT, Recipe, RunFolder
 from omnisrc.train.settings import TrainSettings, batch_sizes, parse_mix
 from omnisrc.train.sources import resolve, view_of
-from omnisrc.train.trainer import Outcome, Report, Trainer, make_student, quiet
+from omnisrc.train.trainer import Outcome, Report, Trainer, make_student, quiet, student_args
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,10 @@ def prepare(study: Study, request: Request) -> Prepared:
     manifest = build_manifest(study, tuple(mix), request.selection, (study.section(LicenceRules), settings.licences))
     mix = present(mix, request.mix, manifest)
     task = Recognition(manifest.classes)
-    spec = create_model(settings.model, **task.head, **settings.model_args).input
+    spec = create_model(settings.model, **task.head, **student_args(settings)).input
     batch_sizes(settings.batch_size, mix)
+    if settings.modality == "flow":
+        settings = with_flow(study, settings, manifest, mix)
     recipe = Recipe(
         settings=resolve(settings, spec, mix, manifest),
         mix=mix,
@@ -91,6 +95,20 @@ def prepare(study: Study, request: Request) -> Prepared:
         make_student(recipe, task, said.append)  # refuses what does not fit, before anything is written
     folder = RunFolder.of(study.runs, request.name or name_of(recipe))
     return Prepared(folder, recipe, manifest, "".join(said))
+
+
+def with_flow(study: Study, settings: TrainSettings, manifest: Manifest, mix: dict[str, float]) -> TrainSettings:
+    """The settings with the name of their cache of flow, which has what the run needs.
+
+    Raises:
+        UserError: it has not; the sentence names the command that makes it.
+    """
+    cache = read_cache(study.root, settings.flow)
+    needed = [manifest.rows(source=source, split="train") for source in mix if source != "web-image"]
+    for rows in (*needed, manifest.rows(source="target", split="val")):
+        if len(rows):
+            flow_table(rows, store_of(study), cache)
+    return replace(settings, flow=cache.name)
 
 
 def present(mix: dict[str, float], asked: str, manifest: Manifest) -> dict[str, float]:

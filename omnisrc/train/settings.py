@@ -29,6 +29,10 @@ class TrainSettings:
     model: str = "slowonly_r50"
     model_args: dict[str, Any] = field(default_factory=dict)
 
+    # What it sees: frames, or the flow between them (`omnisrc flow`), from a cache by name; empty: the only one
+    modality: Literal["rgb", "flow"] = "rgb"
+    flow: str = ""
+
     # Its input. A clip is clip_len frames, frame_interval apart; num_segments clips are drawn from a video.
     clip_len: int = 0
     frame_interval: int = 0
@@ -58,10 +62,14 @@ class TrainSettings:
     label_smoothing: float = 0.0
     norm_statistics: Literal["target", "all"] = "target"  # sources whose batches move batch-norm's running statistics
 
+    partial_bn: Literal["off", "statistics", "affine"] = "off"  # all batch norms but the first keep their statistics;
+    # affine: their gamma and beta too
+
     # Optimisation
     steps: int = 0  # 0: epochs
     epochs: float = 30.0  # passes over the target (over the first source where the mix has no target)
     lr: float = 0.02
+    first_conv_lr: float = 1.0  # times lr, for the first convolution (TSN on flow: 5); its bias twice that
     momentum: float = 0.9
     nesterov: bool = False
     weight_decay: float = 1e-4
@@ -85,7 +93,7 @@ class TrainSettings:
     cache_mb: int = 512  # decoded frames kept in memory by each process of the run
 
     def __post_init__(self) -> None:
-        positive = ("batch_size", "shard_window", "lr", "log_every", "mixup_alpha")
+        positive = ("first_conv_lr", "batch_size", "shard_window", "lr", "log_every", "mixup_alpha")
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be greater than 0, not {getattr(self, name)}")
@@ -106,6 +114,8 @@ class TrainSettings:
         for name in (*least, "target_fps", "eval_every", "threads", "cache_mb", "brightness", "contrast", "saturation"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
+        if self.modality == "flow" and (self.brightness or self.contrast or self.saturation):
+            raise ValueError("brightness, contrast and saturation change colours, and flow has none: leave them at 0")
         if self.steps == 0 and self.epochs <= 0:
             raise ValueError("steps or epochs must be greater than 0")
         if not 0 < self.crop_area[0] <= self.crop_area[1] <= 1:

@@ -6,11 +6,13 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from omnisrc.data.flow_reader import reader_of
 from omnisrc.data.manifest import Manifest
 from omnisrc.data.mix import Source, View
 from omnisrc.data.plan import SourcePlan
 from omnisrc.data.pseudo_clips import Warp
-from omnisrc.data.samples import FrameCache, SampleReader, SampleTable
+from omnisrc.data.samples import FrameCache
+from omnisrc.data.transforms import FLOW_SCALES, MULTI_SCALES
 from omnisrc.errors import UserError
 from omnisrc.evaluate.protocols import Sampling, validation_protocol
 from omnisrc.evaluate.scoring import Scorer
@@ -29,6 +31,16 @@ def resolve(settings: TrainSettings, spec: InputSpec, mix: dict[str, float], man
     Raises:
         UserError: the model takes clips of one size, and the settings ask for another.
     """
+    if settings.modality == "flow" and "web-image" in mix:
+        raise UserError(
+            "The source web-image holds still images, in which nothing moves; leave it out of --mix (as in --mix"
+            " target,web-clip), or train with train.modality=rgb."
+        )
+    if spec.modality == "flow" and spec.dims == "2d" and settings.clip_len not in (0, spec.clip_len):
+        raise UserError(
+            f"The student sees {spec.clip_len} fields of flow at once, and train.clip_len is {settings.clip_len}; leave"
+            f" that out, or set train.model_args={{in_channels: {2 * settings.clip_len}}}."
+        )
     first = next(iter(mix))
     steps = settings.steps
     if not steps:
@@ -80,6 +92,7 @@ def view_of(settings: TrainSettings) -> View:
         crop=settings.crop,
         area=settings.crop_area,
         share=settings.crop_size / settings.short_side,
+        scales=FLOW_SCALES if settings.modality == "flow" else MULTI_SCALES,
         target_fps=settings.target_fps or None,
         images=settings.image_clips,
         warp=warp,
@@ -105,11 +118,14 @@ def training_sources(
         rows = manifest.rows(source=name, split="train")
         if not len(rows):
             raise UserError(f"The manifest has no sample of the source {name}; leave it out of --mix.")
-        table = SampleTable.of(rows, root)
+        reader = reader_of(
+            rows, root, settings.modality, settings.flow, short_side=settings.short_side, cache=cache, name=name
+        )
+        table = reader.table
         power = settings.target_class_power if name == "target" else settings.class_power
         plan = SourcePlan(seed, name, table.labels, table.shards, batch, settings.shard_window, power)
         medium: Literal["image", "video"] = "video" if table.videos.any() else "image"
-        sources.append(Source(name, medium, plan, SampleReader(table, settings.short_side, cache, name), view))
+        sources.append(Source(name, medium, plan, reader, view))
     return sources
 
 
@@ -122,7 +138,7 @@ def validation_scorer(
     if not len(rows):
         return None
     return Scorer(
-        SampleReader(SampleTable.of(rows, root), sampling.short_side),
+        reader_of(rows, root, settings.modality, settings.flow, short_side=sampling.short_side),
         validation_protocol(sampling),
         batch=settings.batch_size,
         views=2 * settings.batch_size,

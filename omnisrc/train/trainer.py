@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from omnisrc.data.batch import Batch
 from omnisrc.data.draws import key_of
+from omnisrc.data.flow_cache import read_cache
 from omnisrc.data.loading import mixed_steps
 from omnisrc.data.manifest import Manifest
 from omnisrc.data.mix import Mix
@@ -30,7 +31,7 @@ from omnisrc.train.checkpointing import Standing, load_state, save_state
 from omnisrc.train.distribution import Place
 from omnisrc.train.log import RunLog
 from omnisrc.train.mixed_step import MixedStep
-from omnisrc.train.optimisation import learning_rate, make_optimiser, set_rate
+from omnisrc.train.optimisation import learning_rate, make_optimiser, parameter_groups, set_rate
 from omnisrc.train.run_folder import Recipe, RunFolder
 from omnisrc.train.settings import TrainSettings, loss_weights
 from omnisrc.train.sources import sampling_of, training_sources, validation_scorer
@@ -81,7 +82,7 @@ class Trainer:
         self.model = make_student(recipe, self.task).to(place.device)
         if settings.channels_last:
             self.model.to(memory_format=self.model.memory_format)
-        self.optimiser = make_optimiser(self.model.parameters(), settings)
+        self.optimiser = make_optimiser(parameter_groups(self.model, settings), settings)
         there = folder.state.exists()
         self.standing = load_state(folder.state, self.model, self.optimiser) if there else Standing()
 
@@ -93,7 +94,7 @@ class Trainer:
         self.scorer = validation_scorer(manifest, root, sampling, settings, amp, self.workers, place.rank, place.world)
         self.weights = loss_weights(settings, tuple(recipe.mix))
         self.step = MixedStep(self.task, self.model.input, settings, self.weights, recipe.seed, place, amp)
-        self.meta = weights_meta(manifest, recipe, asdict(sampling))
+        self.meta = {**weights_meta(manifest, recipe, asdict(sampling)), **flow_meta(settings, self.mix)}
         self.student = wrap(self.model, settings, place)
 
     def run(self, stop_wished: Callable[[], bool] = lambda: False) -> Outcome:
@@ -200,10 +201,25 @@ def make_student(recipe: Recipe, task: Recognition, say: Callable[[str], None] =
     `say` is told what was taken from there and what was left out. Raises UserError where it does not fit.
     """
     torch.manual_seed(key_of(recipe.seed, "init"))
-    model: Recogniser = create_model(recipe.settings.model, **task.head, **recipe.settings.model_args)
+    model: Recogniser = create_model(recipe.settings.model, **task.head, **student_args(recipe.settings))
     if recipe.init:
         say(str(load_checkpoint(model, Path(recipe.init["path"]), strict=False, classes=task.classes)))
+    if recipe.settings.partial_bn != "off":
+        model.trunk.keep_statistics(affine=recipe.settings.partial_bn == "affine")
     return model
+
+
+def student_args(settings: TrainSettings) -> dict[str, Any]:
+    """What `create_model` is given beside the classes."""
+    return {**settings.model_args, **({"modality": "flow"} if settings.modality == "flow" else {})}
+
+
+def flow_meta(settings: TrainSettings, mix: Mix) -> dict[str, Any]:
+    """What a student of flow was trained on: the cache, and how it was made."""
+    if settings.modality != "flow":
+        return {}
+    cache = read_cache(mix.sources[0].reader.table.store.root, settings.flow)
+    return {"flow": {"cache": cache.name, **asdict(cache.facts)}}
 
 
 def wrap(model: Recogniser, settings: TrainSettings, place: Place) -> nn.Module:

@@ -30,6 +30,8 @@ from db.models import (
 from omnisrc.cli.main import run
 from omnisrc.engine.owner import this_process
 from omnisrc.filter.candidates import load_candidates
+from omnisrc.flow.run import Wish as Web
+from omnisrc.flow.run import extract_flow
 from omnisrc.rights import takedown
 from omnisrc.rights.concerned import Wish
 from omnisrc.rights.takedown import take_down
@@ -172,12 +174,15 @@ def test_no_later_crawl_or_filter_brings_it_or_equal_bytes_back(
 
 def test_a_shard_of_which_nothing_is_left_goes_whole(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     known = needles(world.study, "movie")
+    cache, flow = extract_flow(world.study, Web(web=True))
+    assert flow.made == 1 and list(cache.folder.rglob("*.tar"))
     number = next(a for a in _assets(world.study) if a.url.endswith("/movie")).id
     code, answer, _ = told(world, capsys, "--asset", str(number), "--yes")
     assert code == 0 and len(answer["shards"]) == 2 and holding(world.study, *known) == set()
     freed = world.study.database().read(lambda s: s.scalars(select(Shard.path).where(Shard.freed.is_(True))).all())
     assert sorted(freed) == sorted(answer["shards"])
     assert not any((world.study.root / path).exists() for path in freed)
+    assert not list(cache.folder.rglob("*.tar"))
     check(world.study)
     assert run(["doctor", "--deep", *world.arguments()]) == 0
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from omnisrc.train.optimisation import learning_rate, make_optimiser, set_rate
+from omnisrc.train.optimisation import learning_rate, make_optimiser, parameter_groups, set_rate
 from omnisrc.train.settings import TrainSettings
 
 
@@ -45,3 +45,15 @@ def test_sgd_with_momentum_and_decay_by_hand():
         velocity = 0.5 * velocity + 2 + 0.01 * value
         value -= rate * velocity
         assert weight.item() == pytest.approx(value, rel=1e-6)
+
+
+def test_the_first_convolution_may_learn_faster():
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Conv2d(4, 4, 3))
+    plain = make_optimiser(parameter_groups(model, TrainSettings()), TrainSettings())
+    assert len(plain.param_groups) == 1 and len(plain.param_groups[0]["params"]) == 6
+    fast = TrainSettings(first_conv_lr=5.0)
+    optimiser = make_optimiser(parameter_groups(model, fast), fast)
+    set_rate(optimiser, 0.01)
+    rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    assert rates[id(model[0].weight)] == pytest.approx(0.05) and rates[id(model[0].bias)] == pytest.approx(0.1)
+    assert len(rates) == 6 and all(rates[id(p)] == 0.01 for p in [*model[1].parameters(), *model[2].parameters()])

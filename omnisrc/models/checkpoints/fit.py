@@ -12,6 +12,7 @@ from omnisrc.errors import UserError
 from omnisrc.models.checkpoints.architecture import COUNTER, architecture_of
 from omnisrc.models.checkpoints.inflate import inflate, inflates
 from omnisrc.models.checkpoints.read import Checkpoint, some
+from omnisrc.models.modality import cross_modality
 from omnisrc.models.recogniser import Recogniser
 
 State = Mapping[str, torch.Tensor]
@@ -36,6 +37,7 @@ def fit(model: Recogniser, found: Checkpoint, strict: bool, with_head: bool = Tr
     target = model.state_dict()
     inflated = not strict and inflates(found.state, target)
     state = inflate(found.state, target) if inflated else found.state
+    state = state if strict else cross_modality(state, target)
     left_out = () if strict else _unfit_head(state, target, with_head)
     kept = {key: value for key, value in state.items() if key not in left_out}
     lacking, surplus, unlike = differences(target, kept)

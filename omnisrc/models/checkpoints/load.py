@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from omnisrc.models.checkpoints.fit import fit
 from omnisrc.models.checkpoints.norms import read_eps, set_eps
 from omnisrc.models.checkpoints.read import Checkpoint, read_checkpoint, some
 from omnisrc.models.create import create_model
-from omnisrc.models.inputs import InputSpec, Triple
+from omnisrc.models.inputs import InputSpec
 from omnisrc.models.recogniser import Recogniser
 
 __all__ = ["CheckpointReport", "fingerprint", "load_checkpoint", "load_model", "read_meta"]
@@ -119,12 +119,17 @@ def _fill(model: Recogniser, found: Checkpoint, strict: bool, classes: Sequence[
 def _input_of(spec: InputSpec, found: Checkpoint, strict: bool) -> tuple[InputSpec, float | None]:
     """The model's input as the file has it, and the norms' eps.
 
-    Scaling is taken always, sampling only with the head that was trained on it.
+    Scaling is taken always, sampling only with the head that was trained on it. A file of another modality, known by
+    the channels that it scales, changes neither.
     """
     said = found.said
     try:
         eps = read_eps(said.get("bn_eps"))
-        spec = replace(spec, mean=_triple(said.get("mean", spec.mean)), std=_triple(said.get("std", spec.std)))
+        mean, std = (tuple(float(value) for value in said.get(key, getattr(spec, key))) for key in ("mean", "std"))
+        if len(mean) == len(std) == len(spec.mean):
+            spec = replace(spec, mean=mean, std=std)
+        elif sorted({len(mean), len(std)}) not in ([2], [3]):
+            raise ValueError(f"{len(mean)} means and {len(std)} deviations")
         if not strict or "sampling" not in said:
             return spec, eps
         sampling = said["sampling"]
@@ -132,10 +137,7 @@ def _input_of(spec: InputSpec, found: Checkpoint, strict: bool) -> tuple[InputSp
         crop, short = (int(sampling.get(key) or getattr(spec, key)) for key in ("crop_size", "short_side"))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"{found.path} has damaged metadata ({error}): write or fetch it again") from error
+    if spec.modality == "flow" and spec.dims == "2d":
+        clip_len = spec.clip_len  # the fields that make up its channels; MMAction2's file names count stacks
     view = replace(spec, clip_len=clip_len, frame_interval=interval, num_segments=segments)
     return replace(view, crop_size=crop, short_side=short), eps
-
-
-def _triple(values: Iterable[float]) -> Triple:
-    red, green, blue = (float(value) for value in values)
-    return red, green, blue

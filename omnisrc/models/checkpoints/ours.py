@@ -65,6 +65,7 @@ def _own(model: Recogniser) -> dict[str, Any]:
         "num_classes": model.num_classes,
         "mean": list(spec.mean),
         "std": list(spec.std),
+        "modality": spec.modality,
         "sampling": {
             "clip_len": spec.clip_len,
             "frame_interval": spec.frame_interval,

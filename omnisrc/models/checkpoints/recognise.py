@@ -90,7 +90,8 @@ def match_of(name: str, shapes: Layout, trunk_alone: bool = False) -> Match | No
         return None
     for args in _arguments(name, wanted, shapes):
         built = layout(name, **args)
-        assert built is not None, f"{name} was built before"
+        if built is None:  # it takes no such input
+            continue
         fits, classes = _compare(_trunk(built) if trunk_alone else built, shapes)
         if fits:
             return Match(name, args, classes)
@@ -123,10 +124,8 @@ def _compare(wanted: Layout, shapes: Layout) -> tuple[bool, int | None]:
 
 
 def _arguments(name: str, wanted: Layout, shapes: Layout) -> Iterable[dict[str, Any]]:
-    """None, and those that the first wide tensor, the stem's, tells: `width` by its outputs, `modality` by its inputs.
-
-    Only of models whose constructor takes them.
-    """
+    """None, and those that the first wide tensor, the stem's, tells: `width` by its outputs, of models whose constructor
+    takes it, and flow by its inputs."""
     yield {}
     takes = inspect.signature(MODELS[name]).parameters
     first = next((key for key, shape in wanted.items() if len(shape) > 1), None)
@@ -135,8 +134,8 @@ def _arguments(name: str, wanted: Layout, shapes: Layout) -> Iterable[dict[str, 
     args: dict[str, Any] = {}
     if "width" in takes and shapes[first][0] != wanted[first][0]:
         args["width"] = max(1, takes["width"].default * shapes[first][0] // wanted[first][0])
-    if "modality" in takes and shapes[first][1] != wanted[first][1]:
-        args["modality"] = "flow"
+    if shapes[first][1] != wanted[first][1]:
+        args |= {"modality": "flow", "in_channels": shapes[first][1]}
     if args:
         yield args
 

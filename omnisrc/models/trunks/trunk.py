@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Trunk(nn.Module):
     as they are where weights of that network start this one."""
 
     frozen = False
+    partial_norm = False
 
     @property
     def channels(self) -> int:
@@ -52,8 +54,25 @@ class Trunk(nn.Module):
         self.requires_grad_(False)
         self.eval()
 
+    def keep_statistics(self, affine: bool = False) -> None:
+        """Partial batch norm (Wang et al., 2016, section 3.2): from now on all batch norms but the first keep their
+        statistics, whatever `train` is told; with `affine` they keep gamma and beta too."""
+        self.partial_norm = True
+        for norm in batch_norms(self)[1:]:
+            norm.eval()
+            if affine:
+                norm.requires_grad_(False)
+
     def train(self, mode: bool = True) -> Trunk:
-        return super().train(mode and not self.frozen)
+        super().train(mode and not self.frozen)
+        for norm in batch_norms(self)[1:] if self.partial_norm else ():
+            norm.eval()
+        return self
+
+
+def batch_norms(module: nn.Module) -> list[_BatchNorm]:
+    """All batch norms of a module, the first being that of the stem."""
+    return [found for found in module.modules() if isinstance(found, _BatchNorm)]
 
 
 def fold_frames(clips: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,1 @@
+"""Extraction of optical flow into caches that lie beside the study's shards."""
