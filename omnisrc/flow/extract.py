@@ -137,7 +137,7 @@ class Extraction:
             try:
                 fcntl.lockf(locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, position)
                 break
-            except OSError:
+            except (BlockingIOError, PermissionError):  # somebody holds it; which of the two is the system's choice
                 if not wait:
                     yield False
                     return

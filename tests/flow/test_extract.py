@@ -11,11 +11,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from db.models import TargetItem
 from omnisrc.cli.main import run
 from omnisrc.data.flow_cache import FlowFacts, begin_cache, read_cache, remove_unclaimed
 from omnisrc.data.flow_reader import reader_of
+from omnisrc.data.freeze import target_manifest
 from omnisrc.data.samples import FrameCache
 from omnisrc.errors import ErrorClass, Interrupted, ItemError, UserError
+from omnisrc.evaluate.protocols import Protocol
 from omnisrc.flow.extract import Extraction
 from omnisrc.flow.run import Wish, extract_flow
 from omnisrc.flow.work import target_pieces
@@ -157,7 +160,7 @@ def command(study, *arguments):
 
 
 def test_two_at_once_share_the_work_and_a_killed_one_leaves_nothing_half(study):
-    write_moving_world(study, {"train": 24}, per_shard=3, count=6)
+    write_moving_world(study, {"train": 12}, per_shard=2, count=6)
     study.database().dispose()
     killed = command(study)
     folder = study.root / "flow"
@@ -172,10 +175,10 @@ def test_two_at_once_share_the_work_and_a_killed_one_leaves_nothing_half(study):
     both = [command(study), command(study)]
     answers = [json.loads(process.communicate(timeout=120)[0]) for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert all(answer["there"] + answer["made"] == 24 and not answer["failed"] for answer in answers)
+    assert all(answer["there"] + answer["made"] == 12 and not answer["failed"] for answer in answers)
     shards = list(folder.rglob("*.tar"))
-    assert len(shards) == 8 and not any(verify_shard(path, count=3) for path in shards)
-    assert sum(answer["made"] for answer in answers) <= 24 - 3 * len(whole)  # nothing was made twice
+    assert len(shards) == 6 and not any(verify_shard(path, count=2) for path in shards)
+    assert sum(answer["made"] for answer in answers) <= 12 - 2 * len(whole)  # nothing was made twice
     assert not list(folder.rglob("*.work")) and not list(folder.rglob("*.part"))
 
 
@@ -232,3 +235,53 @@ def test_flow_of_shards_that_are_no_more_is_removed_and_other_flow_stays(study):
         "dis-b20/target/target-val-0.tar", "dis-b20/target/target-val-0.idx", "other/target/target-val-0.tar",
         "other/target/target-val-0.idx", f"other/files/{file.name}",
     }  # fmt: skip
+
+
+def test_files_used_in_place_have_flow_of_their_labelled_part(study, tmp_path):
+    write_moving_world(study, {"train": 1}, count=2)  # makes the class list
+    path = tmp_path / "long.mp4"
+    path.write_bytes(video_bytes(moving((2, 0), 1, 8) + moving((0, -2), 1, 8)))
+    windows = {901: (0.0, 8 / 25), 902: (8 / 25, 16 / 25), 903: (0.0, 0.0)}
+
+    def add(session):
+        for number, (start, end) in windows.items():
+            session.add(
+                TargetItem(
+                    id=number, class_list_id=1, path=str(path), label=0, split="val", state="stored", medium="video",
+                    start=start, end=end, frames=16, duration=0.64,
+                )
+            )  # fmt: skip
+
+    study.database().write(add)
+    rows = target_manifest(study, "val")
+    with pytest.raises(UserError, match="There is no flow"):
+        reader_of(rows, study.root, "flow")
+    assert extract_flow(study, Wish(split="val"))[1].made == 3
+    reader = reader_of(rows, study.root, "flow")
+    moves = []
+    for row in range(3):
+        fields = dequantise(reader.clip(row, lambda count, fps: np.arange(count)))[:, 16:-16, 16:-16]
+        moves.append((len(fields), *fields.mean((0, 1, 2)).round(1).tolist()))
+    assert [move[0] for move in moves] == [7, 7, 15]
+    assert moves[0][1:] == pytest.approx((2, 0), abs=0.3) and moves[1][1:] == pytest.approx((0, -2), abs=0.3)
+
+
+class Fixed:
+    """A reader of one clip of flow: everything moves right by `level`."""
+
+    channels = 2
+
+    def clip(self, row, choose):
+        frames = np.full((9, 40, 60, 2), 127, np.uint8)
+        frames[:, :, :30, 0] = 200
+        return frames[choose(9, 25.0)]
+
+
+def test_mirrored_crops_of_the_test_protocol_move_the_other_way():
+    protocol = Protocol(clips=2, crops=10, average="score", clip_len=5, frame_interval=1, size=32, short_side=40)
+    out = np.empty((protocol.views, 5, 32, 32, 2), np.uint8)
+    protocol.render(Fixed(), 0, out)
+    plain, mirrored = out[0], out[2]  # both clips of a crop, then both of its mirror
+    assert np.array_equal(mirrored[..., 0], 255 - plain[:, :, ::-1, 0])
+    assert (plain[0, 0, 0, 0], mirrored[0, 0, -1, 0]) == (200, 55)
+    assert np.array_equal(mirrored[..., 1], plain[:, :, ::-1, 1])
