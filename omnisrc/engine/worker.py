@@ -17,7 +17,7 @@ from omnisrc.engine.work import work_once
 from omnisrc.study import Study
 
 IDLE_S = 0.2
-GARBAGE = 20_000
+GARBAGE = 5_000
 """New objects after which Python looks for cycles among them: its own 700 are there after every second item."""
 
 

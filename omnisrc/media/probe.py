@@ -19,6 +19,8 @@ RIFF_SLACK = 2048
 LONGEST_FRAME_S = 10.0
 """So long a frame may be shown on average: a few frames that claim to last for days would be cut into as many windows
 as fit into days."""
+UNSEEN = {"skip_loop_filter": "all", "skip_idct": "all"}
+"""Options of a decoder whose pictures nobody will look at: it reads every symbol, and leaves out what comes after."""
 CODEC_NAMES = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}
 
 
@@ -48,6 +50,7 @@ def probe_video(source: Source) -> VideoInfo:
     """
     size = source_size(source)
     with open_container(source) as (container, stream), decoding():
+        stream.codec_context.options = UNSEEN
         decoder = FrameDecoder(container, stream, size)
         by_index = decoder.index and times_by_index(container, stream, decoder.index, size)
         if by_index:
