@@ -159,7 +159,7 @@ def test_temporal_jitter_moves_frames_by_less_than_the_interval() -> None:
         {"target_fps": 30, "rule": "0.x"},
         {"target_fps": 0},
         {"clip_len": 0},
-        {"frame_interval": 0},
+        {"frame_interval": -1},
         {"num_clips": 0},
         {"out_of_bound": "stop"},
         {"rule": "2.x"},
@@ -173,3 +173,24 @@ def test_what_the_reference_gets_wrong_is_refused(options: dict[str, object]) ->
 def test_a_video_without_frames_is_refused() -> None:
     with pytest.raises(ValueError, match="without frames"):
         sample(0)
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "num_clips", "want"),
+    [
+        (100, 1, "6 18 31 43 56 68 81 93"),  # TSN's eight segments, as one clip
+        (5, 1, "0 0 1 2 2 3 4 4"),
+        (80, 2, "2 12 22 32 42 52 62 72 7 17 27 37 47 57 67 77"),
+    ],
+)
+def test_without_an_interval_a_clip_is_spread_over_the_video(num_frames: int, num_clips: int, want: str) -> None:
+    assert sample(num_frames, clip_len=8, frame_interval=0, num_clips=num_clips) == numbers(want)
+
+
+@pytest.mark.parametrize("num_frames", range(1, 60))
+def test_a_spread_clip_is_the_segments_in_a_row(num_frames: int) -> None:
+    for test_mode in (True, False):
+        spread = sample(num_frames, clip_len=8, frame_interval=0, test_mode=test_mode, start=3)
+        assert spread == sample(num_frames, clip_len=1, num_clips=8, test_mode=test_mode, start=3)
+    draws = sample(num_frames, clip_len=8, frame_interval=0, num_clips=2, test_mode=False)
+    assert draws[:8] == sample(num_frames, clip_len=1, num_clips=8, test_mode=False) and len(draws) == 16

@@ -8,6 +8,24 @@ import torch
 
 from omnisrc.models import Recogniser, create_model
 
+FAMILIES = (
+    "tsn_r18",
+    "slowonly_r18",
+    "tsm_r18",
+    "i3d_r50",
+    "i3d_nl_dot",
+    "i3d_nl_embedded",
+    "i3d_nl_gauss",
+    "c2d_r50",
+    "r2plus1d_r34",
+    "r2plus1d_r50",
+    "ircsn_r50",
+    "ipcsn_r50",
+    "slowfast_r18",
+    "omni_r18",
+)
+"""One of each kind of residual network."""
+
 
 def seasoned(name: str, classes: int = 5, width: int = 4, **args: Any) -> Recogniser:
     """A network whose tensors all differ: norms have random statistics and gammas, as after training."""

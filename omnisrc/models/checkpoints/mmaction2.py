@@ -101,7 +101,9 @@ def _of_separated(contents: Contents) -> Mapping[str, Any]:
 def _of_non_local(contents: Contents) -> Mapping[str, Any]:
     """Dot product and embedded Gaussian have the same weights: the file's name tells them apart."""
     name = contents.path.name
-    kind = "gauss" if not any(".theta." in key for key in contents.state) else "embedded" if "gaussian" in name else "dot"
+    kind = (
+        "gauss" if not any(".theta." in key for key in contents.state) else "embedded" if "gaussian" in name else "dot"
+    )
     args = RESNET_LAYOUT.size(contents.state).args
     return dict(openmmlab_meta(contents)) | {"model": f"i3d_nl_{kind}", "model_args": args}
 
@@ -140,3 +142,11 @@ RESNET_LAYOUT = Layout(NAME, _holding("conv1.conv.weight"), RESNET, openmmlab_me
 OMNI = Layout(NAME, lambda keys: "cls_head.fc3d.6.weight" in keys, PER_SOURCE, _of_per_source, "backbone.")
 
 LAYOUTS = (SHIFT_DEEP, SHIFT, TWO_PATHWAYS, IPCSN, IRCSN, R2PLUS1D, NON_LOCAL, RESNET_LAYOUT, OMNI)
+
+matches, our_key, their_key, meta = (
+    RESNET_LAYOUT.matches,
+    RESNET_LAYOUT.our_key,
+    RESNET_LAYOUT.their_key,
+    RESNET_LAYOUT.meta,
+)
+"""Of the layout of most networks."""

@@ -22,7 +22,7 @@ class PerSourceHead(LinearHead):
         self.image_bn = nn.BatchNorm1d(channels)
         self.image_dropout = nn.Dropout(min(0.2, dropout))
         self.image_fc = nn.Linear(channels, image_classes)
-        nn.init.normal_(self.image_fc.weight, std=min(0.01, 0.1 / channels**0.5))
+        nn.init.normal_(self.image_fc.weight, std=min(0.01, 0.03 / channels**0.5))
         nn.init.zeros_(self.image_fc.bias)
 
     def stills(self, embedding: torch.Tensor) -> torch.Tensor:
