@@ -9,9 +9,9 @@ from omnisrc.models.heads.linear import LinearHead
 
 
 class PerSourceHead(LinearHead):
-    """Clips: a hidden layer of twice the classes, norm, ReLU, dropout, linear. Stills (`stills`): norm, dropout, linear.
+    """Clips: a hidden layer of twice the classes, norm, ReLU, dropout, linear. Stills: norm, dropout, linear.
 
-    `embed` is the mean, for both. The paper's loss weights the sources; their heads keep apart what each calls a class.
+    `embed` is the mean, for both.
     """
 
     def __init__(self, channels: int, num_classes: int, dropout: float, image_classes: int) -> None:

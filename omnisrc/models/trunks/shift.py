@@ -11,7 +11,7 @@ def shift(frames: torch.Tensor, clip_len: int, part: int) -> torch.Tensor:
     moved = frames.shape[1] // part
     if moved == 0:
         return frames
-    clips = frames.unflatten(0, (-1, clip_len))
+    clips = frames.reshape(-1, clip_len, *frames.shape[1:])
     nothing = torch.zeros_like(clips[:, :1, :moved])
     ahead = torch.cat([clips[:, 1:, :moved], nothing], 1)
     behind = torch.cat([nothing, clips[:, :-1, moved : 2 * moved]], 1)
