@@ -92,6 +92,13 @@ def test_the_shift_is_the_golden_one() -> None:
     ]
 
 
+def test_the_shift_keeps_the_layout_in_memory() -> None:
+    frames = torch.randn(8, 64, 6, 6)
+    last = frames.to(memory_format=torch.channels_last)
+    assert shift(last, 4, 8).is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(shift(last, 4, 8), shift(frames, 4, 8)) and shift(frames, 4, 8).is_contiguous()
+
+
 def test_the_shift_stays_within_a_clip_and_minds_the_order() -> None:
     model = seasoned("tsm_r18", width=8)
     clips = torch.randn(2, 1, 3, 4, 32, 32)
