@@ -162,8 +162,7 @@ def test_temporal_jitter_moves_frames_by_less_than_the_interval() -> None:
         {"target_fps": 30, "rule": "0.x"},
         {"target_fps": 0},
         {"clip_len": 0},
-        {"frame_interval": 0},
-        {"clip_len": 8, "frame_interval": -1},
+        {"frame_interval": -1},
         {"num_clips": 0},
         {"out_of_bound": "stop"},
         {"rule": "2.x"},
@@ -193,3 +192,24 @@ def test_spread_clips_take_one_frame_of_each_part(frames: int, clips: int, lengt
     got = np.array(sample(frames, clip_len=length, frame_interval=0, num_clips=clips)).reshape(clips, length)
     parts = np.arange(length) * frames / length
     assert (got >= np.floor(parts)).all() and (got <= parts + frames / length).all() and got.max() < frames
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "num_clips", "want"),
+    [
+        (100, 1, "6 18 31 43 56 68 81 93"),  # TSN's eight segments, as one clip
+        (5, 1, "0 0 1 2 2 3 4 4"),
+        (80, 2, "5 15 25 35 45 55 65 75 0 10 20 30 40 50 60 70"),
+    ],
+)
+def test_without_an_interval_a_clip_is_spread_over_the_video(num_frames: int, num_clips: int, want: str) -> None:
+    assert sample(num_frames, clip_len=8, frame_interval=0, num_clips=num_clips) == numbers(want)
+
+
+@pytest.mark.parametrize("num_frames", range(1, 60))
+def test_a_spread_clip_is_the_segments_in_a_row(num_frames: int) -> None:
+    for test_mode in (True, False):
+        spread = sample(num_frames, clip_len=8, frame_interval=0, test_mode=test_mode, start=3)
+        assert spread == sample(num_frames, clip_len=1, num_clips=8, test_mode=test_mode, start=3)
+    draws = sample(num_frames, clip_len=8, frame_interval=0, num_clips=2, test_mode=False)
+    assert draws[:8] == sample(num_frames, clip_len=1, num_clips=8, test_mode=False) and len(draws) == 16

@@ -7,13 +7,24 @@ from typing import Any
 import torch
 
 from omnisrc.models import Recogniser, create_model
-from omnisrc.models.create import FAMILIES
 
-
-def plain_names() -> list[str]:
-    """Models that need no optional package and can be made narrow."""
-    families = [family for family in FAMILIES if not getattr(family, "EXTRA", "")]
-    return [name for family in families for name in family.MODELS]
+FAMILIES = (
+    "tsn_r18",
+    "slowonly_r18",
+    "tsm_r18",
+    "i3d_r50",
+    "i3d_nl_dot",
+    "i3d_nl_embedded",
+    "i3d_nl_gauss",
+    "c2d_r50",
+    "r2plus1d_r34",
+    "r2plus1d_r50",
+    "ircsn_r50",
+    "ipcsn_r50",
+    "slowfast_r18",
+    "omni_r18",
+)
+"""One of each kind of residual network."""
 
 
 def seasoned(name: str, classes: int = 5, width: int = 4, **args: Any) -> Recogniser:

@@ -252,10 +252,7 @@ def cost(name: str, args: dict[str, Any], frames: int, side: int) -> float:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name in ("i3d_r50", "ircsn_r152") else ())
-        for name in OUTPUTS
-    ],
+    [pytest.param(name, marks=pytest.mark.slow if name in ("i3d_r50", "ircsn_r152") else ()) for name in OUTPUTS],
 )
 def test_outputs_are_mmaction2s(name: str) -> None:
     shape, first, best, of_logits, of_features = OUTPUTS[name]

@@ -142,3 +142,11 @@ RESNET_LAYOUT = Layout(NAME, _holding("conv1.conv.weight"), RESNET, openmmlab_me
 OMNI = Layout(NAME, lambda keys: "cls_head.fc3d.6.weight" in keys, PER_SOURCE, _of_per_source, "backbone.")
 
 LAYOUTS = (SHIFT_DEEP, SHIFT, TWO_PATHWAYS, IPCSN, IRCSN, R2PLUS1D, NON_LOCAL, RESNET_LAYOUT, OMNI)
+
+matches, our_key, their_key, meta = (
+    RESNET_LAYOUT.matches,
+    RESNET_LAYOUT.our_key,
+    RESNET_LAYOUT.their_key,
+    RESNET_LAYOUT.meta,
+)
+"""Of the layout of most networks."""

@@ -32,9 +32,13 @@ def omni(
     dropout: float = 0.5,
     zero_init_gamma: bool = False,
     image_classes: int = 0,
+    norm_momentum: float = 0.1,
 ) -> Recogniser:
-    """OmniResNet (MMAction2 1.x): SlowOnly that takes stills at 1/T of the price. `image_classes`: 0, as many."""
-    trunk = ResNet(Design(depth, width, frames=SLOWONLY, convolve=summed, norm=clip_norm))
+    """OmniResNet (MMAction2 1.x): SlowOnly that takes stills at 1/T of the price. `image_classes`: 0, as many.
+
+    `norm_momentum`, of the running statistics: MMAction2's runs of 256 epochs have 0.01, too slow for short ones.
+    """
+    trunk = ResNet(Design(depth, width, frames=SLOWONLY, convolve=summed, norm=partial(clip_norm, norm_momentum)))
     initialise(trunk, zero_init_gamma)
     spec = InputSpec("3d", clip_len=8, frame_interval=8, num_segments=1, takes_stills=True)
     head = PerSourceHead(trunk.channels, num_classes, dropout, image_classes or num_classes)

@@ -33,10 +33,8 @@ def slowfast(
     are lateral_norm=False, slow_frames="stride", order="fast-slow". They travel with a checkpoint.
     """
     if alpha < 1 or lateral_kernel < 1 or lateral_kernel % 2 == 0:
-        raise UserError(
-            f"a SlowFast network needs an alpha of at least 1 and an odd lateral_kernel, not {alpha} and "
-            f"{lateral_kernel}"
-        )
+        wanted = "an alpha of at least 1 and an odd lateral_kernel"
+        raise UserError(f"a SlowFast network needs {wanted}, not {alpha} and {lateral_kernel}")
     for given, known in ((slow_frames, get_args(SlowFrames)), (order, get_args(Order))):
         if given not in known:
             raise UserError(f"a SlowFast network knows no {given!r}: choose one of {', '.join(known)}")

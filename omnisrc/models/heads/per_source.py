@@ -9,10 +9,9 @@ from omnisrc.models.heads.linear import LinearHead
 
 
 class PerSourceHead(LinearHead):
-    """Clips: a hidden layer of twice the classes, norm, ReLU, dropout, linear. Stills (`stills`): norm, dropout and
-    linear alone.
+    """Clips: a hidden layer of twice the classes, norm, ReLU, dropout, linear. Stills: norm, dropout, linear.
 
-    `embed` is the mean, for both. The paper's loss weights the sources; their heads keep apart what each calls a class.
+    `embed` is the mean, for both.
     """
 
     def __init__(self, channels: int, num_classes: int, dropout: float, image_classes: int) -> None:
@@ -23,7 +22,7 @@ class PerSourceHead(LinearHead):
         self.image_bn = nn.BatchNorm1d(channels)
         self.image_dropout = nn.Dropout(min(0.2, dropout))
         self.image_fc = nn.Linear(channels, image_classes)
-        nn.init.normal_(self.image_fc.weight, std=min(0.01, 0.1 / channels**0.5))
+        nn.init.normal_(self.image_fc.weight, std=min(0.01, 0.03 / channels**0.5))
         nn.init.zeros_(self.image_fc.bias)
 
     def stills(self, embedding: torch.Tensor) -> torch.Tensor:

@@ -38,5 +38,5 @@ def summed(inputs: int, outputs: int, kernel: Size, stride: Size) -> nn.Module:
     return SummedConv3d(inputs, outputs, kernel, stride, pad, bias=False)
 
 
-def clip_norm(channels: int) -> nn.Module:
-    return ClipNorm3d(channels, momentum=0.01)
+def clip_norm(momentum: float, channels: int) -> nn.Module:
+    return ClipNorm3d(channels, momentum=momentum)

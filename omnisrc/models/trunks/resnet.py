@@ -17,6 +17,9 @@ from omnisrc.models.trunks.trunk import Stage, Trunk, fold_frames, unfold_frames
 class ResNet(Trunk):
     """(N, 3, T, H, W) -> (N, channels, T / temporal stride, H/32, W/32)."""
 
+    added: tuple[str, ...] = (r"\.non_local\.",)
+    """Names that weights of the plain network lack, and that may then stay as they start."""
+
     def __init__(self, design: Design) -> None:
         super().__init__()
         self.design, self.dims = design, design.dims

@@ -11,8 +11,10 @@ def shift(frames: torch.Tensor, clip_len: int, part: int) -> torch.Tensor:
     moved = frames.shape[1] // part
     if moved == 0:
         return frames
-    clips = frames.unflatten(0, (-1, clip_len))
+    clips = frames.reshape(-1, clip_len, *frames.shape[1:])
     nothing = torch.zeros_like(clips[:, :1, :moved])
-    ahead = torch.cat([clips[:, 1:, :moved], nothing], 1)
-    behind = torch.cat([nothing, clips[:, :-1, moved : 2 * moved]], 1)
-    return torch.cat([ahead.flatten(0, 1), behind.flatten(0, 1), frames[:, 2 * moved :]], 1)
+    ahead = torch.cat([clips[:, 1:, :moved], nothing], 1).flatten(0, 1)
+    behind = torch.cat([nothing, clips[:, :-1, moved : 2 * moved]], 1).flatten(0, 1)
+    if frames.is_contiguous(memory_format=torch.channels_last):  # else the whole would lose the order
+        ahead, behind = (moving.contiguous(memory_format=torch.channels_last) for moving in (ahead, behind))
+    return torch.cat([ahead, behind, frames[:, 2 * moved :]], 1)

@@ -82,7 +82,7 @@ class SlowFast(Trunk):
         return self.slow.stage(at, joined), self.fast.stage(at, fast)
 
     def _joined(self, slow: torch.Tensor, fast: torch.Tensor) -> torch.Tensor:
-        alike = avg_pool3d(fast, (self.alpha, 1, 1), ceil_mode=True)
+        alike = avg_pool3d(fast, (min(self.alpha, fast.shape[2]), 1, 1), ceil_mode=True)
         return torch.cat([slow, alike] if self.order == "slow-fast" else [alike, slow], 1)
 
 
