@@ -68,7 +68,7 @@ def relations(trunk: Trunk, num_classes: int, dropout: float, frames: int) -> Re
 
 def _resnet(depth: int, width: int, frozen: bool) -> ResNet:
     trunk = ResNet(depth, dims=2, width=width)
-    initialise(trunk)
+    initialise(trunk, zero_init_gamma=frozen)  # or what nobody norms would grow from block to block
     if frozen:
         trunk.freeze()
     return trunk
