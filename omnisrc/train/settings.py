@@ -93,7 +93,16 @@ class TrainSettings:
         for name in shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
-        least = ("clip_len", "frame_interval", "num_segments", "crop_size", "short_side", "steps", "weight_decay", "clip_grad")
+        least = (
+            "clip_len",
+            "frame_interval",
+            "num_segments",
+            "crop_size",
+            "short_side",
+            "steps",
+            "weight_decay",
+            "clip_grad",
+        )
         for name in (*least, "target_fps", "eval_every", "threads", "cache_mb", "brightness", "contrast", "saturation"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")

@@ -131,5 +131,7 @@ def test_inputs_are_those_of_the_published_weights() -> None:
 def test_mvit_takes_clips_of_its_positions_alone() -> None:
     with torch.device("meta"):
         model = create_model("mvit_v2_s", 5)
-        with pytest.raises(UserError, match=r"mvit_v2_s takes clips of 16 frames of 224 x 224 pixels and no others, not 8"):
+        with pytest.raises(
+            UserError, match=r"mvit_v2_s takes clips of 16 frames of 224 x 224 pixels and no others, not 8"
+        ):
             model(torch.empty(1, 1, 3, 8, 224, 224))
