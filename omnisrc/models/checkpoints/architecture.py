@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from omnisrc.errors import UserError
 from omnisrc.models.create import create_model, model_names
 
 STEM = "trunk.conv1.weight"
@@ -65,8 +66,11 @@ def model_for(state: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]] |
     args = {} if architecture.width == 64 else {"width": architecture.width}
     wanted = _shapes(state)
     for name in model_names():
-        with torch.device("meta"):
-            candidate = create_model(name, classes, **args)
+        try:
+            with torch.device("meta"):
+                candidate = create_model(name, classes, **args)
+        except UserError:  # it comes in one width, or needs a package that is not there
+            continue
         if _shapes(candidate.state_dict()) == wanted:
             return name, args
     return None

@@ -48,6 +48,8 @@ def fit(model: Recogniser, found: Checkpoint, strict: bool) -> Fit:
 def _check_architecture(model: Recogniser, target: State, found: Checkpoint, strict: bool) -> bool:
     """Whether 2-D kernels must be inflated."""
     own, theirs = architecture_of(target), architecture_of(found.state)
+    if own is None and theirs is None:
+        return False  # names and shapes will tell
     if theirs is None:
         raise UserError(f"{found.path} holds no ResNet ({some(found.state)}), but {model.name} is {own}")
     if own == theirs:
