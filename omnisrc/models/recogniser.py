@@ -33,7 +33,8 @@ class Recogniser(nn.Module):
     @property
     def memory_format(self) -> torch.memory_format:
         """The layout that convolutions like best: `model.to(memory_format=model.memory_format)`."""
-        return torch.channels_last_3d if self.input.dims == "3d" else torch.channels_last
+        solid = any(weight.ndim == 5 for weight in self.trunk.parameters())
+        return torch.channels_last_3d if solid else torch.channels_last
 
     def features(self, views: torch.Tensor) -> torch.Tensor:
         """(B, V, C, T, H, W) -> (B, E), the embedding that the head classifies."""
