@@ -42,7 +42,7 @@ SLOW = {
     "trn_bninception": Trial({"width": 16, "frames": 3, "dropout": 0.0}, (3, 32)),
     "tsn_efficientnet_b4": Trial({}, (1, 64), 1e-3, adam=True),
     "tsn_swin_t": Trial({}, (1, 64), 1e-4, adam=True),
-    "tsn_torchvision": Trial({"trunk": "mobilenet_v3_small"}, (1, 64), 1e-3, adam=True),
+    "tsn_torchvision": Trial({"trunk": "resnet18"}, (1, 32)),
     "tsn_timm": Trial({"trunk": "convnext_atto"}, (1, 64), 1e-3, adam=True),
     "s3d": Trial({}, (8, 32), 1e-3, adam=True),
     "r3d_18": Trial({}, (4, 32)),
