@@ -57,8 +57,13 @@ def test_tsn_pytorchs_names_are_read_and_written() -> None:
     assert tsn_pytorch.matches(theirs) and [tsn_pytorch.our_key(key) for key in theirs] == list(state)
     assert tsn_pytorch.matches(key.removeprefix("base_model.") for key in theirs)
     assert [tsn_pytorch.our_key(key.removeprefix("base_model.")) for key in theirs] == list(state)
-    assert {"base_model.conv1_7x7_s2_bn.running_mean", "base_model.conv2_3x3_reduce.bias", "new_fc.weight",
-            "base_model.inception_3c_double_3x3_2.weight", "base_model.inception_5b_pool_proj_bn.bias"} <= set(theirs)
+    assert {
+        "base_model.conv1_7x7_s2_bn.running_mean",
+        "base_model.conv2_3x3_reduce.bias",
+        "new_fc.weight",
+        "base_model.inception_3c_double_3x3_2.weight",
+        "base_model.inception_5b_pool_proj_bn.bias",
+    } <= set(theirs)
     assert "base_model.inception_3c_1x1.weight" not in theirs and "base_model.inception_4e_pool_proj.bias" not in theirs
 
 

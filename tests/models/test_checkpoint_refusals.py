@@ -191,8 +191,8 @@ def test_another_architecture_is_named(
 
 def test_weights_of_an_unknown_kind_are_named(tmp_path: Path) -> None:
     model = seasoned("tsn_r18")
-    torch.save(torchvision.models.mobilenet_v3_small(weights=None).state_dict(), tmp_path / "x.pth")
-    assert "holds weights of an unknown kind (features.0.0.weight, " in refusal(model, tmp_path / "x.pth")
+    torch.save(torchvision.models.squeezenet1_1(weights=None).state_dict(), tmp_path / "x.pth")
+    assert "holds weights of an unknown kind (features.0.weight, " in refusal(model, tmp_path / "x.pth")
     torch.save({"backbone.conv1.conv.weight": torch.zeros(2, 3, 7, 7)}, tmp_path / "y.pth")
     assert "holds no ResNet (trunk.conv1.weight)" in refusal(model, tmp_path / "y.pth")
 

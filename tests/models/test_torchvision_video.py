@@ -110,7 +110,7 @@ def test_stages_are_as_they_say(name: str) -> None:
 
 
 def test_inputs_are_those_of_the_published_weights() -> None:
-    """torchvision's transforms, of frames in 0..1, and the frames and rates of its model cards at 30 frames a second."""
+    """torchvision's transforms, of frames in 0..1, and its cards' clips and rates, for videos of 30 frames a second."""
     published = torchvision.models.video
     cards = {
         "r3d_18": (published.R3D_18_Weights, 16, 15),
@@ -131,5 +131,5 @@ def test_inputs_are_those_of_the_published_weights() -> None:
 def test_mvit_takes_clips_of_its_positions_alone() -> None:
     with torch.device("meta"):
         model = create_model("mvit_v2_s", 5)
-        with pytest.raises(UserError, match=r"mvit_v2_s takes clips of 16 frames of 224 x 224 pixels and no others, not 8"):
+        with pytest.raises(UserError, match=r"takes clips of 16 frames of 224 x 224 pixels and no others, not 8"):
             model(torch.empty(1, 1, 3, 8, 224, 224))

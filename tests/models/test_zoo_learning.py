@@ -29,21 +29,20 @@ class Trial(NamedTuple):
 
 
 QUICK = {
-    "x3d_xs": Trial({"width": 8}, (2, 32), 0.05),
     "latefusion_r18": Trial({"width": 8, "frozen": False}, (2, 32)),
-    "lrcn_r18": Trial({"width": 8, "frozen": False}, (3, 32), 0.05),
+    "lrcn_r18": Trial({"width": 8, "frozen": False}, (2, 32), 3e-3, adam=True),
     "trn_r18": Trial({"width": 8, "frames": 3, "dropout": 0.0}, (3, 32)),
-    "tsn_bninception": Trial({"width": 8, "dropout": 0.0}, (1, 32)),
+    "tsn_bninception": Trial({"width": 8, "dropout": 0.0}, (1, 32), 3e-3, adam=True),
 }
 SLOW = {
     "c3d": Trial({"width": 8, "dropout": 0.0}, (16, 112), 0.005),
-    "x3d_l": Trial({"width": 8}, (4, 32), 0.05),
+    "x3d_xs": Trial({"width": 8, "dropout": 0.0}, (2, 32), 0.05),
     "latefusion_r50": Trial({}, (2, 32), 1e-3, adam=True),  # the trunk frozen at random
     "lrcn_r50": Trial({}, (3, 32), 1e-3, adam=True),
     "trn_bninception": Trial({"width": 16, "frames": 3, "dropout": 0.0}, (3, 32)),
     "tsn_efficientnet_b4": Trial({}, (1, 64), 1e-3, adam=True),
     "tsn_swin_t": Trial({}, (1, 64), 1e-4, adam=True),
-    "tsn_torchvision": Trial({"trunk": "mobilenet_v3_small"}, (1, 64), 1e-3, adam=True),
+    "tsn_torchvision": Trial({"trunk": "resnet18"}, (1, 32)),
     "tsn_timm": Trial({"trunk": "convnext_atto"}, (1, 64), 1e-3, adam=True),
     "s3d": Trial({}, (8, 32), 1e-3, adam=True),
     "r3d_18": Trial({}, (4, 32)),
@@ -107,6 +106,7 @@ def test_eight_clips_are_learnt_by_heart_by_mvit(name: str, monkeypatch: pytest.
 
 
 def first_loss(name: str, classes: int) -> float:
+    """The mean cross-entropy of clips over all the labels that they could have."""
     model = create_model(name, classes)
     spec = model.input
     clip = (spec.clip_len, spec.crop_size) if spec.fixed else {"s3d": (8, 32), "trn": (8, 32)}.get(
@@ -114,7 +114,8 @@ def first_loss(name: str, classes: int) -> float:
     )  # fmt: skip
     count = 1 if clip[1] > 112 else 8
     with torch.no_grad():
-        return cross_entropy(model(clips_of(model, count, clip)), torch.arange(count) % classes).item()
+        logits = model(clips_of(model, count, clip))
+    return (logits.logsumexp(1) - logits.mean(1)).mean().item()
 
 
 @pytest.mark.parametrize("name", ["x3d_s", "lrcn_r18", "latefusion_r18", "trn_r18", "tsn_bninception"])

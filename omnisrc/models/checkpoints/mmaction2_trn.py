@@ -26,7 +26,7 @@ def our_key(key: str) -> str | None:
         return f"head.relations.{scale[1]}.{LAYER[scale[2]]}.{scale[3]}"
     if key.startswith("cls_head.fc_cls."):
         return key.replace("cls_head.fc_cls.", "head.fc_frame.")
-    return mmaction2.our_key(key)
+    return mmaction2.RESNET_LAYOUT.our_key(key)
 
 
 def their_key(key: str) -> str:
@@ -36,7 +36,7 @@ def their_key(key: str) -> str:
         return f"{SCALES}{scale[1]}.{'1' if scale[2] == 'fc1' else '3'}.{scale[3]}"
     if key.startswith("head.fc_frame."):
         return key.replace("head.fc_frame.", "cls_head.fc_cls.")
-    return mmaction2.their_key(key)
+    return mmaction2.RESNET_LAYOUT.their_key(key)
 
 
 def meta(contents: Contents) -> Mapping[str, Any]:

@@ -69,7 +69,7 @@ def relations(trunk: Trunk, num_classes: int, dropout: float, frames: int) -> Re
 
 def _resnet(depth: int, width: int, frozen: bool) -> ResNet:
     trunk = ResNet(flat_design(depth, width))
-    initialise(trunk)
+    initialise(trunk, zero_init_gamma=frozen)  # or what nobody norms would grow from block to block
     if frozen:
         trunk.freeze()
     return trunk

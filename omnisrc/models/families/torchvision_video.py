@@ -31,6 +31,9 @@ def video_resnet(name: str, num_classes: int, *, dropout: float = 0.0) -> Recogn
 def s3d(num_classes: int, *, dropout: float = 0.2) -> Recogniser:
     """S3D: clips of 128 frames at 15 a second, 224 pixels; at least 8 frames."""
     trunk = S3D(_network("s3d"))
+    for module in trunk.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            module.momentum = 0.1  # with torchvision's 0.001 the statistics would not follow a short training
     spec = InputSpec("3d", 128, 2, 1, KINETICS_MEAN, KINETICS_STD)
     return Recogniser(trunk, WindowedHead(trunk.channels, num_classes, dropout), spec, num_classes)
 

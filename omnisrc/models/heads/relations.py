@@ -27,7 +27,7 @@ class Relation(nn.Module):
         nn.init.kaiming_normal_(self.fc1.weight, nonlinearity="relu")
         nn.init.zeros_(self.fc1.bias)
         # Some twenty relations are summed: each begins small, and their sum like other heads' logits.
-        nn.init.normal_(self.fc2.weight, std=0.001)
+        nn.init.normal_(self.fc2.weight, std=0.0003)
         nn.init.zeros_(self.fc2.bias)
 
     def forward(self, chosen: torch.Tensor) -> torch.Tensor:
