@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from omnisrc.models.checkpoints.formats import FORMATS, format_of
 from omnisrc.models.checkpoints.load import CheckpointReport, load_model
 from omnisrc.models.checkpoints.ours import save_weights
 from omnisrc.models.checkpoints.read import read_checkpoint
+from omnisrc.models.create import MODELS
 from omnisrc.models.fetch import publish
 from omnisrc.models.recogniser import Recogniser
 
@@ -119,4 +121,7 @@ def _check(model: Recogniser, part: Path) -> None:
 
 
 def _told(name: str, args: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    return name, {key: value for key, value in args.items() if key not in UNSEEN}
+    """A model with all its arguments, those that it was made with by default too."""
+    known = inspect.signature(MODELS[name]).parameters.values()
+    default = {given.name: given.default for given in known if given.kind is given.KEYWORD_ONLY}
+    return name, {key: value for key, value in {**default, **args}.items() if key not in UNSEEN}

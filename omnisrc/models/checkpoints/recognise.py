@@ -7,8 +7,10 @@ in their name what they are: those models are tried first, those that need an op
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -90,7 +92,8 @@ def match_of(name: str, shapes: Layout, trunk_alone: bool = False) -> Match | No
         return None
     for args in _arguments(name, wanted, shapes):
         built = layout(name, **args)
-        assert built is not None, f"{name} was built before"
+        if built is None:
+            continue
         fits, classes = _compare(_trunk(built) if trunk_alone else built, shapes)
         if fits:
             return Match(name, args, classes)
@@ -123,7 +126,7 @@ def _compare(wanted: Layout, shapes: Layout) -> tuple[bool, int | None]:
 
 
 def _arguments(name: str, wanted: Layout, shapes: Layout) -> Iterable[dict[str, Any]]:
-    """None, and those that the first wide tensor, the stem's, tells: `width` by its outputs, `modality` by its inputs.
+    """None, and those that shapes tell: `width` by most layers' outputs, `modality` by the inputs of the stem.
 
     Only of models whose constructor takes them.
     """
@@ -133,8 +136,12 @@ def _arguments(name: str, wanted: Layout, shapes: Layout) -> Iterable[dict[str, 
     if first is None or len(shapes[first]) != len(wanted[first]):
         return
     args: dict[str, Any] = {}
-    if "width" in takes and shapes[first][0] != wanted[first][0]:
-        args["width"] = max(1, takes["width"].default * shapes[first][0] // wanted[first][0])
+    if "width" in takes:
+        outputs = [(shapes[key], own) for key, own in wanted.items() if key.startswith("trunk.")]
+        ratios = Counter(Fraction(theirs[0], own[0]) for theirs, own in outputs if theirs and own)
+        width = takes["width"].default * (ratios.most_common(1)[0][0] if ratios else 1)
+        if width.denominator == 1 and width >= 1 and width != takes["width"].default:
+            args["width"] = int(width)
     if "modality" in takes and shapes[first][1] != wanted[first][1]:
         args["modality"] = "flow"
     if args:
