@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from omnisrc.models.checkpoints.formats import FORMATS, format_of
 from omnisrc.models.checkpoints.load import CheckpointReport, load_model
 from omnisrc.models.checkpoints.ours import save_weights
 from omnisrc.models.checkpoints.read import read_checkpoint
+from omnisrc.models.create import MODELS
 from omnisrc.models.fetch import publish
 from omnisrc.models.recogniser import Recogniser
 
@@ -31,7 +34,10 @@ MARKS = {
     "trn": "cls_head.consensus.",
     "c3d": "backbone.conv1a.conv.",
 }
-"""What MMAction2's names of a family have and those of plain ResNets (TSN, SlowOnly, I3D) have not."""
+"""What MMAction2's names of a family have and those of plain ResNets have not. ipCSN's have irCSN's too."""
+PLAIN = ("tsn_r", "slowonly_r", "i3d_r")
+UNSEEN = {"dropout", "zero_init_gamma"}
+"""Arguments of a model that are for training alone, which no layout keeps."""
 
 
 def convert(path: Path, layout: str, output: Path | None = None, averaged: bool = True) -> tuple[Path, str]:
@@ -92,16 +98,16 @@ def mmaction2_names(model: str, keys: list[str]) -> dict[str, str]:
 
     Raises UserError where there is none.
     """
-    own = next((mark for family, mark in MARKS.items() if model.startswith(family)), "")
-    for form in FORMATS:
+    family = next((family for family in MARKS if model.startswith(family)), "")
+    wanted = {family} - {""} | ({"ircsn"} if family == "ipcsn" else set())
+    for form in FORMATS if family or model.startswith(PLAIN) else ():
         rename = getattr(form, "their_key", None)
         if form.NAME != "mmaction2" or rename is None:
             continue
         names = {key: rename(key) for key in keys}
-        marked = {mark for mark in MARKS.values() if any(mark in name for name in names.values())}
-        right = own in marked if own else not marked
+        marked = {family for family, mark in MARKS.items() if any(mark in name for name in names.values())}
         whole = all(form.our_key(name) == key for key, name in names.items())
-        if right and whole and format_of(names.values()) is form:
+        if marked == wanted and whole and format_of(names.values()) is form:
             return names
     raise UserError(f"{model} has no names in MMAction2's layout: keep the file as it is, or use --to safetensors")
 
@@ -109,5 +115,13 @@ def mmaction2_names(model: str, keys: list[str]) -> dict[str, str]:
 def _check(model: Recogniser, part: Path) -> None:
     """Raises UserError where what was written does not read back as the same network."""
     found, wanted = read_checkpoint(part), model.state_dict()
-    if found.state.keys() != wanted.keys() or any(not torch.equal(found.state[key], wanted[key]) for key in wanted):
+    same = found.state.keys() == wanted.keys() and all(torch.equal(found.state[key], wanted[key]) for key in wanted)
+    if not same or found.match is None or _told(found.match.name, found.match.args) != _told(model.name, model.args):
         raise UserError(f"{model.name} does not come back from the layout of {found.format}: keep the file as it is")
+
+
+def _told(name: str, args: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A model with all its arguments, those that it was made with by default too."""
+    known = inspect.signature(MODELS[name]).parameters.values()
+    default = {given.name: given.default for given in known if given.kind is given.KEYWORD_ONLY}
+    return name, {key: value for key, value in {**default, **args}.items() if key not in UNSEEN}

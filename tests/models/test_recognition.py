@@ -44,6 +44,14 @@ def test_one_tensor_of_another_shape_or_name_is_another_network() -> None:
         assert recognise({key: state[key] for key in list(state)[1:]}) is None
 
 
+def test_shapes_that_make_no_network_are_no_match() -> None:
+    with torch.device("meta"):
+        state = create_model("tsn_r18", 5).state_dict()
+        assert recognise({key: torch.zeros(0) for key in state}) is None
+        assert recognise({key: torch.zeros(()) for key in state}) is None
+        assert recognise({}) is None
+
+
 def test_a_file_that_says_what_it_is_costs_one_model(monkeypatch: pytest.MonkeyPatch) -> None:
     with torch.device("meta"):
         state = create_model("slowonly_r101", 7).state_dict()

@@ -7,8 +7,10 @@ in their name what they are: those models are tried first, those that need an op
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -116,24 +118,28 @@ def _compare(wanted: Layout, shapes: Layout) -> tuple[bool, int | None]:
         if len(own) != len(theirs):
             return False, None
         for here, there in zip(own, theirs, strict=True):
-            if here == CLASSES:
-                counts.add(there)
+            if here % CLASSES == 0 and here > 0 and there % (here // CLASSES) == 0:
+                counts.add(there // (here // CLASSES))  # OmniResNet's head has a layer of twice as many
             elif here != there:
                 return False, None
     return len(counts) <= 1, next(iter(counts), None)
 
 
 def _arguments(name: str, wanted: Layout, shapes: Layout) -> Iterable[dict[str, Any]]:
-    """None, and those that the first wide tensor, the stem's, tells: `width` by its outputs, of models whose constructor
-    takes it, and flow by its inputs."""
+    """None, and those that shapes tell: `width` by most layers' outputs, of models whose constructor takes it, and flow
+    by the inputs of the stem."""
     yield {}
     takes = inspect.signature(MODELS[name]).parameters
     first = next((key for key, shape in wanted.items() if len(shape) > 1), None)
     if first is None or len(shapes[first]) != len(wanted[first]):
         return
     args: dict[str, Any] = {}
-    if "width" in takes and shapes[first][0] != wanted[first][0]:
-        args["width"] = max(1, takes["width"].default * shapes[first][0] // wanted[first][0])
+    if "width" in takes:
+        outputs = [(shapes[key], own) for key, own in wanted.items() if key.startswith("trunk.")]
+        ratios = Counter(Fraction(theirs[0], own[0]) for theirs, own in outputs if theirs and own)
+        width = takes["width"].default * (ratios.most_common(1)[0][0] if ratios else 1)
+        if width.denominator == 1 and width >= 1 and width != takes["width"].default:
+            args["width"] = int(width)
     if shapes[first][1] != wanted[first][1]:
         args |= {"modality": "flow", "in_channels": shapes[first][1]}
     if args:
