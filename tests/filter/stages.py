@@ -26,6 +26,12 @@ def work(study: Study, *stages: str) -> list[dict]:
 
 def filter_here(study: Study, monkeypatch, **wish):
     """`run_filter` with its stages run in this process."""
+    stages_here(monkeypatch)
+    return run_filter(study, Wish(**wish))
+
+
+def stages_here(monkeypatch) -> None:
+    """The filter's stages are run in this process from now on."""
 
     def run_stages(study, stages, **_):
         from omnisrc.engine.run import RunSummary
@@ -38,7 +44,6 @@ def filter_here(study: Study, monkeypatch, **wish):
         return RunSummary(failed=failed)
 
     monkeypatch.setattr("omnisrc.filter.filtering.run_stages", run_stages)
-    return run_filter(study, Wish(**wish))
 
 
 def tiny_teacher(

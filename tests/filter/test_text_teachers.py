@@ -27,7 +27,7 @@ from omnisrc.filter.predict import prediction_rows, read_predictions
 from omnisrc.filter.settings import FilterSettings
 from omnisrc.filter.teachers import open_teacher
 from omnisrc.study import Study
-from tests.filter.stages import filter_here, tiny_teacher
+from tests.filter.stages import filter_here, stages_here, tiny_teacher
 from tests.filter.web import Item, land
 from tests.models.pretrained_folders import SIDE, text_teacher, video_classifier
 
@@ -100,9 +100,12 @@ def direct_clip(folder: Path, video: Path, chosen: tuple[int, ...]) -> np.ndarra
     return direct(folder, [frames[at] for at in chosen], transformers.XCLIPModel).logits_per_video[0].numpy()
 
 
+@pytest.mark.parametrize("workers", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["here", "workers"])
 def test_the_command_line_judges_stills_by_clip_and_clips_by_x_clip(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    workers: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if not workers:
+        stages_here(monkeypatch)
     assert run(["init", "--workspace", str(tmp_path / "study")]) == 0
     study = Study.open(tmp_path / "study")
     rendered_web(study, tmp_path)

@@ -69,9 +69,9 @@ def test_a_folder_gives_transformers_own_logits(name: str, changes: dict[str, An
 
 def test_a_folder_is_called_by_the_name_that_is_nearest_to_it(tmp_path: Path) -> None:
     size = {"hidden_size": 384, "num_attention_heads": 6, "intermediate_size": 1536}
-    whole = {"num_hidden_layers": 1, "num_frames": 16, "image_size": 224, "patch_size": 16, "tubelet_size": 2}
-    model, _ = load_model(video_classifier(tmp_path / "net", "videomae_b", CLASSES, **size, **whole))
-    assert (model.name, model.args) == ("videomae_s", {"config": {"num_hidden_layers": 1}})
+    model, _ = load_model(video_classifier(tmp_path / "net", "videomae_b", CLASSES, **size))
+    others = {"image_size": 32, "num_frames": 4, "num_hidden_layers": 3, "patch_size": 8}
+    assert (model.name, model.args) == ("videomae_s", {"config": others})
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -122,6 +122,18 @@ def test_views_are_averaged(name: str) -> None:
         alone = torch.stack([model(given[:, [view]]) for view in range(3)]).mean(0)
         assert torch.allclose(model(given), alone, atol=1e-6)
         assert torch.equal(model.head(model.features(given)), model(given))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_under_bf16_autocast_answers_keep_32_bits(name: str) -> None:
+    model = tiny(name).eval()
+    given = torch.randn(2, 2, 3, 4, 32, 32)
+    with torch.no_grad():
+        full = model(given)
+        with torch.autocast("cpu", torch.bfloat16):
+            embedding, logits = model.answer(given)
+    assert embedding.dtype == logits.dtype == torch.float32
+    assert torch.allclose(logits, full, atol=0.05 * full.abs().max().item())
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,18 @@ def test_one_sentence_a_class_gives_transformers_own_logits(folder: Path) -> Non
     assert report.meta["licence"] == "mit" and report.meta["num_classes"] == 3
 
 
+def test_under_bf16_autocast_answers_keep_32_bits(folder: Path) -> None:
+    model, _ = load_zero_shot(folder, Prompts(("{}",), NAMES))
+    frames = scaled(model, pictures(2, FRAMES if folder.name == "xclip" else 1))
+    with torch.no_grad():
+        full = model(frames)
+        with torch.autocast("cpu", torch.bfloat16):
+            embedding, logits = model.answer(frames)
+    assert embedding.dtype == logits.dtype == torch.float32
+    assert not torch.equal(logits.bfloat16().float(), logits), "they were not rounded"
+    assert torch.allclose(logits, full, atol=0.2)
+
+
 def test_several_sentences_are_averaged_as_vectors_of_length_one(folder: Path) -> None:
     frames = pictures(2, FRAMES if folder.name == "xclip" else 1)
     templates = ("a photo of {}", "somebody is {}", "{}")

@@ -29,4 +29,5 @@ class AttentiveHead(LinearHead):
 
     def embed(self, maps: torch.Tensor, views: int) -> torch.Tensor:
         pooled: torch.Tensor = self.pooler(maps.flatten(2).transpose(1, 2))
-        return pooled.reshape(-1, views, pooled.shape[1]).mean(1)
+        wide = torch.promote_types(pooled.dtype, torch.float32)
+        return pooled.reshape(-1, views, pooled.shape[1]).mean(1, dtype=wide)

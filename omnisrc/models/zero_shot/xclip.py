@@ -63,8 +63,9 @@ class SeenTextHead(Head):
         if not len(self.prompts):
             return videos.new_zeros(len(videos), 0)
         texts = self.texts.expand(len(videos), -1, -1)
-        classes = class_vectors((texts + self.generator(texts, patches)).float(), self.prompts)
-        return self.scale * torch.einsum("bd,bkd->bk", videos, classes)
+        told = texts + self.generator(texts, patches)
+        with torch.autocast(videos.device.type, enabled=False):
+            return self.scale * torch.einsum("bd,bkd->bk", videos, class_vectors(told.float(), self.prompts))
 
 
 class XClip(Recogniser):
