@@ -56,9 +56,9 @@ def test_all_right_is_not_certain():
 
 def test_intervals_hold_the_truth_nineteen_times_in_twenty():
     held = 0
-    for _ in range(400):
+    for _ in range(200):
         share = np.repeat(RNG.beta(4, 2, 60), 3)  # videos differ, their clips are alike
         right = RNG.random(180) < share
         low, high = top1_interval(right, [f"v{at // 3}" for at in range(180)])
         held += low <= 4 / 6 <= high
-    assert 0.91 <= held / 400 <= 0.98
+    assert 0.90 <= held / 200 <= 0.99

@@ -19,8 +19,8 @@ def test_calibration_error_by_hand():
 
 
 def test_a_bin_holds_its_upper_edge():
-    bins = reliability(np.array([[0.6, 0.4], [1.0, 0.0], [0.61, 0.39]]), np.zeros(3, int), bins=5)
-    assert bins.count.tolist() == [0, 0, 1, 1, 1]
+    bins = reliability(np.array([[0.5, 0.5], [0.75, 0.25], [1.0, 0.0], [0.51, 0.49]]), np.zeros(4, int), bins=4)
+    assert bins.count.tolist() == [0, 1, 2, 1]
 
 
 def test_labels_drawn_from_the_scores_are_calibrated():
