@@ -259,6 +259,17 @@ def test_a_window_as_long_as_the_video_is_the_test_protocol_with_as_many_clips(t
     assert window.end == pytest.approx(3) and np.array_equal(window.views, expected)
 
 
+def test_segments_of_one_view_come_from_equal_parts_of_the_window(tmp_path):
+    path = video(tmp_path / "a.mp4", count=40)
+    plan = windows_of(Sampling("3d", 8, 0, 1, 32, 36), length=4.0)
+    alone = windows_of(Sampling("2d", 1, 1, 8, 32, 36), length=4.0)
+    with GuardPool(1) as pool, ThreadPoolExecutor(1) as threads:
+        [window, _] = Feed([Input("a", path)], plan, pool, threads, 1)
+        [frames, _] = Feed([Input("a", path)], alone, pool, threads, 1)
+    assert window.views.shape == (1, 8, 32, 32, 3) and plan.span == 8 and plan.at_rate(25).stride == 4
+    assert np.array_equal(window.views[0], frames.views[:, 0]) and windows_of(Sampling("3d", 8, 0, 1, 9, 9)).length == 0
+
+
 class Counting(ThreadPoolExecutor):
     """Counts what it is given to do."""
 

@@ -186,16 +186,15 @@ class Feed:
                     continue
                 window = inside
             cut = middle(shown, plan)
-            views = cut.reshape(-1, plan.sampler.clip_len, *cut.shape[1:])
+            views = cut.reshape(plan.views, plan.view_len, *cut.shape[1:])
             made.append(Window(each.name, *window, count, views))
         return _Part(made, min(each.end, end) if end is not None else each.end if len(windows) < size else None)
 
     def _still(self, source: Source) -> Frames:
         """A still, as often as a window has views and frames."""
         _, [picture] = self.pool.call("still", source, short_side=self.plan.short_side)
-        sampler = self.plan.sampler
         view = middle(np.asarray(picture)[None], self.plan)
-        return np.broadcast_to(view, (sampler.num_clips, sampler.clip_len, *view.shape[1:]))
+        return np.broadcast_to(view, (self.plan.views, self.plan.view_len, *view.shape[1:]))
 
 
 def part_size(plan: Windows) -> int:
