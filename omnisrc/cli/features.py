@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -113,10 +112,9 @@ def _settings(looking: Looking, stage: str) -> dict[str, Any]:
     names = [each.name for each in network.model.trunk.stages]
     if stage and stage not in names:
         raise UserError(f"The network {network.model.name} has no stage {stage!r}; its stages are {', '.join(names)}.")
-    sampler = asdict(plan.sampler)
     return {
         "model": network.model.name, "weights_sha256": network.sha256, "stage": stage or "embedding",
         "window": plan.length, "stride": plan.stride, "crop_size": plan.crop_size, "short_side": plan.short_side,
-        "clip_len": sampler["clip_len"], "frame_interval": sampler["frame_interval"], "clips": sampler["num_clips"],
-        "target_fps": sampler["target_fps"], "precision": "bf16" if network.amp else "float32",
+        "clip_len": plan.view_len, "frame_interval": 0 if plan.spread else plan.sampler.frame_interval,
+        "clips": plan.views, "target_fps": plan.sampler.target_fps, "precision": "bf16" if network.amp else "float32",
     }  # fmt: skip

@@ -60,7 +60,7 @@ class Looking:
     def about(self) -> dict[str, Any]:
         """What a file of results says of how they were made; lengths of 0 are each video's own."""
         said = {"model": self.network.model.name, "weights": str(self.network.path), "sha256": self.network.sha256}
-        return {**said, "window": self.plan.length, "stride": self.plan.stride, "clips": self.plan.sampler.num_clips}
+        return {**said, "window": self.plan.length, "stride": self.plan.stride, "clips": self.plan.views}
 
 
 def open_looking(

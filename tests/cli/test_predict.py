@@ -15,6 +15,7 @@ import torch
 
 from omnisrc.data.manifest import manifest_of
 from omnisrc.data.samples import SampleReader, SampleTable
+from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.evaluate.protocols import Protocol, Sampling
 from omnisrc.evaluate.windows.feed import Ended, Feed
 from omnisrc.evaluate.windows.inputs import Input
@@ -177,6 +178,22 @@ def test_a_table_of_all_windows_and_one_of_json(tmp_path, capsys):
     assert whole["sha256"] == said["sha256"] and whole["inputs"][0]["labels"][:2] == said["inputs"][0]["labels"]
 
 
+def test_what_was_seen_before_a_video_fails_is_told(tmp_path, capsys, monkeypatch):
+    net, clip = weights(tmp_path / "net.safetensors", classes=list(CLASSES)), video(tmp_path / "a.mp4", count=40, fps=1)
+    call = GuardPool.call
+
+    def fails_late(self, task, source, timeout_s=None, **params):
+        if task == "part_clips" and params["windows"][0][0] >= 24:
+            raise ItemError(ErrorClass.DECODE, "part_clips took more than 60 s")
+        return call(self, task, source, timeout_s, **params)
+
+    monkeypatch.setattr(GuardPool, "call", fails_late)
+    code, said, _ = omnisrc(capsys, "predict", clip, "--model", net)
+    [found] = said["inputs"]
+    assert code == 0 and found["windows"][-1]["end"] == found["duration"] == 24
+    assert "cannot be read beyond 24.0 s" in found["notes"][0] and sum(scores(found["labels"])) == pytest.approx(1)
+
+
 def test_the_labelled_video_has_every_frame_at_its_time_with_words_below(tmp_path, capsys):
     net = weights(tmp_path / "net.safetensors", classes=list(CLASSES))
     times = np.cumsum([0.05, 0.11] * 20)
@@ -242,20 +259,41 @@ def test_a_window_as_long_as_the_video_is_the_test_protocol_with_as_many_clips(t
     assert window.end == pytest.approx(3) and np.array_equal(window.views, expected)
 
 
+def test_segments_of_one_view_come_from_equal_parts_of_the_window(tmp_path):
+    path = video(tmp_path / "a.mp4", count=40)
+    plan = windows_of(Sampling("3d", 8, 0, 1, 32, 36), length=4.0)
+    alone = windows_of(Sampling("2d", 1, 1, 8, 32, 36), length=4.0)
+    with GuardPool(1) as pool, ThreadPoolExecutor(1) as threads:
+        [window, _] = Feed([Input("a", path)], plan, pool, threads, 1)
+        [frames, _] = Feed([Input("a", path)], alone, pool, threads, 1)
+    assert window.views.shape == (1, 8, 32, 32, 3) and plan.span == 8 and plan.at_rate(25).stride == 4
+    assert np.array_equal(window.views[0], frames.views[:, 0]) and windows_of(Sampling("3d", 8, 0, 1, 9, 9)).length == 0
+
+
+class Counting(ThreadPoolExecutor):
+    """Counts what it is given to do."""
+
+    begun = 0
+
+    def submit(self, *args, **kwargs):
+        self.begun += 1
+        return super().submit(*args, **kwargs)
+
+
 def test_ten_hours_take_no_more_memory_than_one(tmp_path):
     data = {hours: video_bytes([np.full((32, 32, 3), 8 * (n % 20), np.uint8) for n in range(360 * hours)], fps=0.1)
             for hours in (1, 10)}  # fmt: skip
     plan = windows_of(Sampling("3d", 4, 1, 1, 112, 128), length=400.0)
     peaks = {}
-    with GuardPool(2) as pool, ThreadPoolExecutor(2) as threads:
+    with GuardPool(2) as pool, Counting(2) as threads:
         for hours, source in data.items():
             path = tmp_path / f"{hours}.mp4"
             path.write_bytes(source)
             tracemalloc.start()
-            events = [
-                event if isinstance(event, Ended) else (event.start, event.frames)
-                for event in Feed([Input("a", path)], plan, pool, threads, 3)
-            ]
+            events, threads.begun = [], 0
+            for event in Feed([Input("a", path)], plan, pool, threads, 3):
+                events.append(event if isinstance(event, Ended) else (event.start, event.frames))
+                assert threads.begun <= len(events) + 3, "parts are decoded ahead of who wants them"
             peaks[hours] = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
             assert events[:-1] == [(400.0 * n, 40) for n in range(9 * hours)]

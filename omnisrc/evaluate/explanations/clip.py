@@ -44,7 +44,7 @@ def clip_of(source: Source, plan: Windows, pool: GuardPool, start: float | None 
         _, [picture] = pool.call("still", source, short_side=plan.short_side)
         view = middle(np.asarray(picture)[None], plan)
         count = sampler.num_clips * sampler.clip_len
-        return Clip(np.broadcast_to(view, (sampler.num_clips, sampler.clip_len, *view.shape[1:])), np.zeros(count))
+        return Clip(np.broadcast_to(view, (plan.views, plan.view_len, *view.shape[1:])), np.zeros(count))
     peek = pool.call("peek_video", source)[0]
     plan = plan.at_rate(peek["fps"])
     first = max(0.0, (peek["duration"] - plan.length) / 2) if start is None else start
@@ -55,7 +55,7 @@ def clip_of(source: Source, plan: Windows, pool: GuardPool, start: float | None 
     if not meta["counts"][0]:
         raise ItemError(ErrorClass.DECODE, f"no frame between {first:g} and {first + plan.length:g} s")
     cut = middle(np.asarray(frames), plan)
-    return Clip(cut.reshape(-1, sampler.clip_len, *cut.shape[1:]), np.asarray(seconds))
+    return Clip(cut.reshape(plan.views, plan.view_len, *cut.shape[1:]), np.asarray(seconds))
 
 
 @dataclass(frozen=True)

@@ -122,13 +122,15 @@ def _result(
     top: int,
 ) -> Predicted:
     name = ended.input.name
-    if ended.error is not None or total is None:
+    if total is None:
         return Predicted(name, error=sentence(ended))
     whole = best(probabilities(total / len(windows), plan), names, top)
     if ended.image:
         return Predicted(name, whole, image=True, width=ended.width, height=ended.height)
     notes = []
-    if ended.breaks_off:
+    if ended.error is not None:
+        notes.append(f"{name} cannot be read beyond {ended.duration:.1f} s ({ended.error}).")
+    elif ended.breaks_off:
         notes.append(f"{name} breaks off after {ended.duration:.1f} of {ended.announced:.1f} s.")
     if len(windows) == 1 and frames < plan.span:
         count = "one frame" if frames == 1 else f"{frames} frames"

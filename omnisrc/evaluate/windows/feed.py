@@ -116,12 +116,12 @@ class Feed:
             height, width = opened.part.windows[0].views.shape[2:4]
             yield Ended(each, windows=1, plan=opened.plan, image=True, width=width, height=height)
             return
-        peek, count, end, error = opened.peek, 0, None, None
+        peek, count, end, reached, error = opened.peek, 0, None, 0.0, None
         total = min(peek.duration, each.end) - each.start
         try:
             for part in self._parts(each, opened):
                 for window in part.windows:
-                    count += 1
+                    count, reached = count + 1, window.end
                     self.report(each.name, window.end - each.start, total)
                     yield window
                 end = part.end
@@ -129,7 +129,7 @@ class Feed:
             error = failure
         if error is None and not count:
             error = ItemError(ErrorClass.DECODE, f"no frame between {each.start:g} and {each.end:g} s")
-        known = min(each.end, end if end is not None else each.end) - each.start
+        known = min(each.end, end if end is not None else reached) - each.start
         yield Ended(each, error, count, known, peek.duration, peek.fps, peek.width, peek.height, opened.plan)
 
     def _parts(self, each: Input, opened: _Opened) -> Iterator[_Part]:
@@ -186,16 +186,15 @@ class Feed:
                     continue
                 window = inside
             cut = middle(shown, plan)
-            views = cut.reshape(-1, plan.sampler.clip_len, *cut.shape[1:])
+            views = cut.reshape(plan.views, plan.view_len, *cut.shape[1:])
             made.append(Window(each.name, *window, count, views))
         return _Part(made, min(each.end, end) if end is not None else each.end if len(windows) < size else None)
 
     def _still(self, source: Source) -> Frames:
         """A still, as often as a window has views and frames."""
         _, [picture] = self.pool.call("still", source, short_side=self.plan.short_side)
-        sampler = self.plan.sampler
         view = middle(np.asarray(picture)[None], self.plan)
-        return np.broadcast_to(view, (sampler.num_clips, sampler.clip_len, *view.shape[1:]))
+        return np.broadcast_to(view, (self.plan.views, self.plan.view_len, *view.shape[1:]))
 
 
 def part_size(plan: Windows) -> int:
