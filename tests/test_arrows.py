@@ -88,6 +88,8 @@ LIGHT += [
     "omnisrc.data.settings",
     "omnisrc.filter.settings",
     "omnisrc.flow.settings",
+    "omnisrc.models.settings",
+    "omnisrc.models.fetch",
     "workers",
 ]
 

@@ -23,7 +23,7 @@ class InputSpec:
     """Scaling and default sampling; both travel with a checkpoint.
 
     Frames are RGB, or the quantised x and y of optical flow, in 0..255; the model is given `(frames - mean) / std`. A
-    view is one clip of `clip_len` frames, `frame_interval` apart, or, where that is 0, one from each of `clip_len` equal
+    view is one clip of `clip_len` frames, `frame_interval` apart, or, where that is 0, one from each of `clip_len` even
     parts of the video; `num_segments` views are drawn from a video in training. For a 2-D model a view is one frame and
     the segments are TSN's, which it averages; a model that minds their order (TSM) has them as the frames of one view,
     whatever its convolutions.

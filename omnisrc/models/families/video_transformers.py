@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -89,7 +89,9 @@ def build(kind: Kind, num_classes: int, *, config: Mapping[str, Any] | None = No
         model = getattr(library, kind.classifier)(settings)
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
         raise UserError(f"model {kind.name} cannot be made with the config {dict(config or {})}: {error}") from error
-    spec = InputSpec("3d", _grid(model.config).frames, kind.frame_interval, 1, kind.mean, kind.std)
+    grid = _grid(model.config)
+    size = {"crop_size": grid.size, "short_side": round(grid.size * 8 / 7)}
+    spec = replace(InputSpec("3d", grid.frames, kind.frame_interval, 1, kind.mean, kind.std), **size)
     return assembled(model, spec, dropout)
 
 

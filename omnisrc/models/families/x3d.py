@@ -27,7 +27,8 @@ def x3d(
     """X3D (Feichtenhofer, 2020, tables 1 and 2). XS, S and M are one network on clips of different length and size."""
     trunk = X3D(depth, width)
     initialise(trunk, zero_init_gamma)
-    spec = InputSpec("3d", clip_len, frame_interval, 1, MEAN, STD, crop_size, round(crop_size * 8 / 7))
+    short_side = round(crop_size * 8 / 7)
+    spec = InputSpec("3d", clip_len, frame_interval, 1, mean=MEAN, std=STD, crop_size=crop_size, short_side=short_side)
     return Recogniser(trunk, ProjectedHead(trunk.channels, num_classes, dropout), spec, num_classes)
 
 
