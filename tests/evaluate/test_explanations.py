@@ -194,16 +194,15 @@ def test_a_frozen_trunk_can_be_explained() -> None:
 @needs_captum
 def test_random_top_layers_give_another_gradcam() -> None:
     model = learnt()
-    frames, _ = square_clip(1, 77, 8)
-    views = views_of(model, frames)
+    clips = [views_of(model, square_clip(1, seed, 8)[0]) for seed in range(77, 85)]
     other = copy.deepcopy(model)
     nn.init.normal_(other.head.fc.weight)
     nn.init.normal_(other.trunk.third[0].weight, std=0.1)
-    likeness = {}
-    for method in ("gradcam", "guided-backprop"):
-        one, two = (explain(each, views, 1, method).heat.flatten().numpy() for each in (model, other))
-        likeness[method] = np.corrcoef(one, two)[0, 1]
-    assert likeness["gradcam"] < 0.5, likeness
+    likeness = []
+    for views in clips:
+        one, two = (explain(each, views, 1, "gradcam").heat.flatten().numpy() for each in (model, other))
+        likeness.append(np.corrcoef(one, two)[0, 1])
+    assert np.nanmean(likeness) < 0.6, likeness
 
 
 @needs_captum

@@ -39,7 +39,9 @@ def test_a_trunk_alone_and_another_width_are_recognised(name: str) -> None:
 def test_one_tensor_of_another_shape_or_name_is_another_network() -> None:
     with torch.device("meta"):
         state = create_model("tsn_r18", 5).state_dict()
-        assert recognise({**state, "trunk.conv1.weight": torch.zeros(64, 10, 7, 7)}) is None
+        assert recognise({**state, "trunk.conv1.weight": torch.zeros(64, 7, 7, 7)}) is None
+        flow = recognise({**state, "trunk.conv1.weight": torch.zeros(64, 10, 7, 7)})
+        assert flow is not None and flow.args == {"modality": "flow", "in_channels": 10}
         assert recognise({**state, "trunk.more": torch.zeros(1)}) is None
         assert recognise({key: state[key] for key in list(state)[1:]}) is None
 

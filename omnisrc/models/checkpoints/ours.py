@@ -70,5 +70,7 @@ def _own(model: Recogniser) -> dict[str, Any]:
             "clip_len": spec.clip_len,
             "frame_interval": spec.frame_interval,
             "num_segments": spec.num_segments,
+            "crop_size": spec.crop_size,
+            "short_side": spec.short_side,
         },
     }

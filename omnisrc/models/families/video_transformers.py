@@ -90,8 +90,8 @@ def build(kind: Kind, num_classes: int, *, config: Mapping[str, Any] | None = No
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
         raise UserError(f"model {kind.name} cannot be made with the config {dict(config or {})}: {error}") from error
     grid = _grid(model.config)
-    size = {"crop_size": grid.size, "short_side": round(grid.size * 8 / 7)}
-    spec = replace(InputSpec("3d", grid.frames, kind.frame_interval, 1, kind.mean, kind.std), **size)
+    spec = InputSpec("3d", grid.frames, kind.frame_interval, 1, kind.mean, kind.std)
+    spec = replace(spec, crop_size=grid.size, short_side=round(grid.size * 8 / 7))
     return assembled(model, spec, dropout)
 
 
