@@ -163,7 +163,8 @@ def export(
 def _input(spec: dict[str, Any] | None) -> str:
     if spec is None:
         return ""
-    frames = f"{spec['clip_len']} frames, every {spec['frame_interval']}" if spec["dims"] == "3d" else "single frames"
+    apart = f"every {spec['frame_interval']}" if spec["frame_interval"] else "spread"
+    frames = f"{spec['clip_len']} frames, {apart}" if spec["dims"] == "3d" else "single frames"
     return f"{frames}, {spec['crop_size']} px"
 
 

@@ -99,6 +99,8 @@ class TopUp:
         self._check_failures(session)
         asking = self._ask_more(session)
         fetching = self._fetch_more(session)
+        if not asking and not fetching:  # before the crawl ends
+            asking = self._ask_more(session, at_once=True)
         if asking and not fetching:
             self._check_pauses(session)
         return asking or fetching
@@ -121,8 +123,9 @@ class TopUp:
         """Whether any query got an answer since `start`."""
         return session.scalar(select(QueryPage.id).where(QueryPage.id >= self._first_page).limit(1)) is not None
 
-    def _ask_more(self, session: Session) -> bool:
-        if time.monotonic() < self._ask_at:
+    def _ask_more(self, session: Session, at_once: bool = False) -> bool:
+        """Whether more is asked for. Who is to be asked is looked at for a twentieth of the time, or `at_once`."""
+        if not at_once and time.monotonic() < self._ask_at:
             return ledger.open_jobs(session, [DISCOVER]) > 0
         began = time.monotonic()
         queries = open_queries(session, self._scope)

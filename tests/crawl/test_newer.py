@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -169,6 +170,15 @@ def test_a_provider_that_asked_for_a_long_pause_holds_nobody_up_and_is_not_asked
     top_up._ask_at = 0.0
     opened.database().write(top_up)
     assert not [job for job in jobs(opened, "discover") if job.state == "waiting"], "its searches are taken back"
+
+
+def test_a_crawl_does_not_end_before_it_has_looked_who_is_to_be_asked(
+    study: Study, web: LocalWeb, flickr: FakeFlickr, class_file: Path
+) -> None:
+    opened = open_study(study, web, flickr)
+    top_up, _ = plan_crawl(opened, class_file, "flickr")
+    top_up._ask_at = math.inf
+    assert opened.database().write(top_up) and jobs(opened, "discover")
 
 
 def test_dates_are_read_as_utc() -> None:

@@ -174,7 +174,8 @@ def test_our_file_brings_back_everything(tmp_path: Path) -> None:
     assert (model.name, model.args) == ("slowonly_r18", {"width": 4, "dropout": 0.2})
     assert model.head.dropout.p == 0.2
     assert read_meta(path) == report.meta and given.items() <= report.meta.items()
-    assert report.meta["sampling"] == {"clip_len": 4, "frame_interval": 16, "num_segments": 1}
+    view = {"clip_len": 4, "frame_interval": 16, "num_segments": 1, "crop_size": 224, "short_side": 256}
+    assert report.meta["sampling"] == view
     with torch.no_grad():
         clips = views(origin)
         assert torch.equal(model.eval()(clips), origin(clips))

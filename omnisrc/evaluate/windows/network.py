@@ -93,12 +93,17 @@ def open_network(path: Path, settings: EvalSettings) -> Network:
     """The recogniser in a file, on the device of the settings.
 
     Raises:
-        UserError: the file holds none, or there is no such device.
+        UserError: the file holds none, or one of optical flow, or there is no such device.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
     device = choose_device(settings.device)
     model, report = load_model(path)
+    if model.input.modality == "flow":
+        raise UserError(
+            f"The recogniser {path} sees optical flow, and videos are shown as frames here; score it on the target with"
+            " `omnisrc eval`, or give one of RGB."
+        )
     amp = settings.amp == "bf16" or (settings.amp == "auto" and device.type == "cuda")
     model.to(device).to(memory_format=model.memory_format)
     return Network(model.eval(), device, amp, path, report.sha256, dict(report.meta))
