@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from omnisrc.errors import UserError
+from omnisrc.models.pretrained.folder import is_pretrained
 from omnisrc.models.inputs import Triple
 
 HOST = "https://download.openmmlab.com/mmaction/"
@@ -186,14 +187,17 @@ def released_named(name: str) -> list[Released]:
 
 
 def find_weights(name: str, folder: Path) -> Path:
-    """The file that `--teacher NAME|FILE` means: a path, a file in the workspace's `models/`, or a released one there.
+    """The file that `--teacher NAME|FILE` means: a path, a file (or a folder of transformers') in the workspace's
+    `models/`, or a released one there.
 
     A family (`slowonly`, `tsn_r50`) means the first of its released files that is in `folder`. Raises UserError that
     says which file to put where.
     """
     given = Path(name)
-    if given.is_file():
+    if given.is_file() or (len(given.parts) > 1 and is_pretrained(given)):
         return given
+    if is_pretrained(folder / given):
+        return folder / given
     if given.suffix in SUFFIXES or len(given.parts) > 1:
         if not (folder / given).is_file():
             raise UserError(f"there is no weights file {given}, and none in {folder} of that name: check the path")
