@@ -36,7 +36,7 @@ QUICK = {
 }
 SLOW = {
     "c3d": Trial({"width": 8, "dropout": 0.0}, (16, 112), 0.005),
-    "x3d_xs": Trial({"width": 8, "dropout": 0.0}, (2, 32), 0.05),
+    "x3d_xs": Trial({"width": 16, "dropout": 0.0}, (2, 32), 0.02),
     "latefusion_r50": Trial({}, (2, 32), 1e-3, adam=True),  # the trunk frozen at random
     "lrcn_r50": Trial({}, (3, 32), 1e-3, adam=True),
     "trn_bninception": Trial({"width": 16, "frames": 3, "dropout": 0.0}, (3, 32)),
