@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo realweb test test-faults fuzz lint bench wheel clean
+.PHONY: help setup demo realweb test test-faults test-models fuzz lint bench wheel clean
 
 help:
 	@echo "make demo      the main job in small, offline: crawl, filter, train, report"
 	@echo "make test      the tests"
 	@echo "make fuzz      thousands of broken files through the decoders (COUNT=5000 SEED=0)"
 	@echo "make test-faults  the faults that a crawl survives, at full length (about 15 minutes)"
+	@echo "make test-models  every recogniser at its published width learns, exports and equals its origin (about 6 minutes)"
 	@echo "make realweb   the same commands on real media (needs OMNISRC_REALWEB=folder)"
 	@echo "make bench     side-by-side benchmarks; writes bench/RESULTS.md"
 	@echo "make lint      ruff and mypy"
@@ -40,6 +41,9 @@ fuzz: $(STAMP)
 
 test-faults: $(STAMP)
 	OMNISRC_SLOW=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -o faulthandler_timeout=1500 tests/pipeline
+
+test-models: $(STAMP)
+	OMNISRC_SLOW=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m slow --timeout 300 tests/models tests/cli tests/filter tests/flow tests/train
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
