@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from omnisrc.errors import UserError
-from omnisrc.models.pretrained.folder import is_pretrained
 from omnisrc.models.inputs import Triple
+from omnisrc.models.pretrained.folder import is_pretrained
 
 HOST = "https://download.openmmlab.com/mmaction/"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".pyth")
