@@ -18,7 +18,8 @@ from omnisrc.study import Study
 
 IDLE_S = 0.2
 GARBAGE = 5_000
-"""New objects after which Python looks for cycles among them: its own 700 are there after every second item."""
+"""New objects after which Python looks for cycles among them; looking after every 700, as it does by itself, took about
+one per cent of a crawl."""
 
 
 def main() -> None:

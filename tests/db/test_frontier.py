@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 from db import catalogue, frontier, host_work
 from db.controls import Controls, Setting
 from db.insert import insert_missing
-from db.ledger import enqueue, now
+from db.ledger import claim, enqueue, now
 from db.lookup import rows_among
 from db.models import Asset, Host, HostSlot
 from db.session import Database
 from omnisrc.crawl.control import pause
-from omnisrc.crawl.jobs import add_fetch
+from omnisrc.crawl.jobs import FETCH_PRIORITY, add_discover, add_fetch
 
 ROWS = 8_000
 
@@ -169,3 +169,26 @@ def test_rows_that_are_there_are_left_as_they_are(database: Database) -> None:
     add(database, row(1, "a", title="second"), row(2, "b", title="é, \"{}\\ 'x'", found_width=7, found_duration=1.5))
     rows = database.read(lambda s: s.execute(select(Asset.title, Asset.found_width, Asset.found_duration)).all())
     assert sorted(map(tuple, rows)) == [("first", None, None), ("é, \"{}\\ 'x'", 7, 1.5)]
+
+
+def test_a_page_that_costs_no_call_goes_before_fetching_while_little_waits(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def first() -> str:
+        lease = claim(database, ["discover", "fetch"], "me", 60.0)
+        assert lease is not None
+        database.write(lambda s: s.execute(text("delete from job")) and None)
+        return lease.stage
+
+    def both(costs_a_call: bool) -> None:
+        database.write(lambda s: add_discover(s, 1, 3, [], costs_a_call))
+        database.write(lambda s: enqueue(s, "fetch", "drain", priority=FETCH_PRIORITY) and None)
+
+    add(database, *(row(n, "a") for n in range(10)))
+    both(costs_a_call=False)
+    assert first() == "discover"
+    both(costs_a_call=True)
+    assert first() == "fetch"
+    monkeypatch.setattr("omnisrc.crawl.jobs.ENOUGH_WAIT", 10)
+    both(costs_a_call=False)
+    assert first() == "fetch", "enough waits"

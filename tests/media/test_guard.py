@@ -345,3 +345,11 @@ def test_arrays_and_bytes_cross_the_pipe_unchanged() -> None:
     os.close(writer)
     assert header == {"x": [1]}
     assert all(np.array_equal(a, b) and type(a) is type(b) for a, b in zip(arrays, got, strict=True))
+
+
+def test_a_warmed_pool_starts_all_its_processes_and_a_call_uses_one_of_them() -> None:
+    with GuardPool(2) as pool:
+        pool.warm()
+        pids = until(lambda: len(pool.pids()) == 2 and pool.pids())
+        assert pool.probe_video(video_bytes(5)).frames == 5
+        assert sorted(pool.pids()) == sorted(pids)

@@ -165,3 +165,26 @@ def test_few_frames_over_a_long_time_are_refused_and_a_slow_show_of_slides_is_no
     """Each ten seconds of it would become a sample."""
     assert probe_video(video_bytes(5, times=[0, 9, 18, 27, 36])).duration == pytest.approx(36, abs=10)
     assert error_of(video_bytes(5, times=[0, 3600, 7200, 10_800, 14_400])) is ErrorClass.BOMB
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        video_bytes(50),
+        video_bytes(40, fps=Fraction(30000, 1001)),
+        video_bytes(25, audio=True, rotation=90),
+        faststart(video_bytes(30, codec="mpeg4")),
+        video_bytes(7, times=[0, 0.04, 0.08, 0.5, 0.52, 1.0, 1.1]),
+        video_bytes(1),
+    ],
+    ids=["25 fps", "29.97 fps", "sound, turned", "faststart", "varying", "one frame"],
+)
+def test_the_index_tells_what_the_packets_tell(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_index = probe_video(data)
+    monkeypatch.setattr("omnisrc.media.decode.group_index", lambda container, stream: None)
+    assert probe_video(data) == by_index
+
+
+def test_an_mp4_of_a_steady_rate_is_described_without_reading_its_packets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omnisrc.media.decode.scan", lambda *_: pytest.fail("all packets were read"))
+    assert probe_video(video_bytes(50)).frames == 50

@@ -30,9 +30,9 @@ TOKENS = ("vit_",)
 """Networks of torchvision that give no maps; timm's namesakes do."""
 
 
-def tsn_bninception(num_classes: int, *, width: int = 64, dropout: float = 0.8, in_channels: int = 3) -> Recogniser:
-    """TSN as first published (Wang et al., 2016): BN-Inception; 10 or 20 channels for five or ten fields of flow."""
-    trunk = BNInception(width, in_channels)
+def tsn_bninception(num_classes: int, *, width: int = 64, dropout: float = 0.8) -> Recogniser:
+    """TSN as first published (Wang et al., 2016): BN-Inception."""
+    trunk = BNInception(width)
     initialise(trunk)
     return segments(trunk, num_classes, dropout)
 
