@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Select, bindparam, cast, func
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 CHUNK = 500
@@ -22,7 +21,15 @@ def rows_among(
         if session.get_bind().dialect.name == "sqlite":
             yield from session.execute(query.where(column.in_(part)))
             continue
-        # PostgreSQL compares each row of the table with a long IN list; a join takes each value to the index.
-        array = cast(bindparam("among", part, ARRAY(column.type)), ARRAY(column.type))
-        given = func.unnest(array).table_valued("value").render_derived()
-        yield from session.execute(query.join(given, column == given.c.value))
+        yield from session.execute(_joined(query, column, part))
+
+
+def _joined(
+    query: Select[*tuple[Any, ...]], column: InstrumentedAttribute[Any], values: Sequence[Any]
+) -> Select[*tuple[Any, ...]]:
+    """PostgreSQL compares each row of the table with a long IN list; a join takes each value to the index."""
+    from sqlalchemy.dialects.postgresql import ARRAY  # 20 ms of each start that SQLite need not wait for
+
+    array = cast(bindparam("among", values, ARRAY(column.type)), ARRAY(column.type))
+    given = func.unnest(array).table_valued("value").render_derived()
+    return query.join(given, column == given.c.value)

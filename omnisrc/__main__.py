@@ -1,5 +1,15 @@
 """`python -m omnisrc` is `omnisrc`."""
 
-from omnisrc.cli.main import main
+import gc
 
-main()
+
+def start() -> None:
+    """Entry point. No garbage is collected while modules are imported: what they make is there to stay."""
+    gc.disable()
+    from omnisrc.cli.main import main
+
+    main()
+
+
+if __name__ == "__main__":
+    start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import keyword
@@ -60,6 +61,7 @@ class Verbs(TyperGroup):
         if cmd_name not in VERBS:
             return None
         module = importlib.import_module(f"omnisrc.cli.{cmd_name}{'_' * keyword.iskeyword(cmd_name)}")
+        gc.enable()
         module.app._add_completion = False
         found = typer.main.get_command(module.app)
         found.name = cmd_name

@@ -35,11 +35,12 @@ def add(database: Database, *rows: dict[str, object]) -> None:
     database.write(lambda session: insert_missing(session, Asset, rows))
 
 
-@pytest.fixture
-def full(database: Database) -> Database:
-    """Many assets, half of them at one host, with what the planner knows of them."""
+@pytest.fixture(params=["analysed", "new"])
+def full(request: pytest.FixtureRequest, database: Database) -> Database:
+    """Many assets, half of them at one host; the planner knows them, or, in a study that is new, guesses."""
     add(database, *(row(n, "big" if n % 2 else f"h{n % 40:02d}") for n in range(ROWS)))
-    database.write(lambda session: session.execute(text("ANALYZE")) and None)
+    if request.param == "analysed":
+        database.write(lambda session: session.execute(text("ANALYZE")) and None)
     return database
 
 
