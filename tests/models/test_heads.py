@@ -82,7 +82,7 @@ def test_the_best_cell_of_a_region_counts() -> None:
 
 
 def test_boxes_are_aligned_to_the_middles_of_places() -> None:
-    """On a ramp, cells of the box [32, 96] at stride 16 are centred on 2.5 and 4.5; unaligned they would be on 3 and 5."""
+    """On a ramp, the cells of a box from 32 to 96 at stride 16 are centred on 2.5 and 4.5; unaligned on 3 and 5."""
     head = RegionHead(Stage("x", 1, 16), 2, size=2, ratio=2)
     ramp = torch.arange(8.0).expand(1, 1, 1, 8, 8)
     assert head.embed({"x": ramp}, [torch.tensor([[32.0, 32.0, 96.0, 96.0]])]).item() == pytest.approx(4.5)
