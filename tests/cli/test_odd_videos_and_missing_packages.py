@@ -163,6 +163,7 @@ def test_without_timm_each_command_names_what_installs_it(
     net = tmp_path / "net.safetensors"
     save_weights(create_model("tsn_timm.test_resnet", 4), net, {"classes": list(CLASSES)})
     given = commands(world, video(tmp_path / "a.mp4"), net, "tsn_timm.test_resnet")
+    given["show"] = ("models", "show", "tsn_timm")
     monkeypatch.setitem(sys.modules, "timm", None)
     refused(capsys, given, "pip install 'omnisrc[timm]'")
 

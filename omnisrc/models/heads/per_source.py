@@ -13,9 +13,9 @@ class RowNorm(nn.BatchNorm1d):
     """Batch norm that takes its running statistics for one row alone, which has no deviation."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if len(x) > 1:
-            return super().forward(x)
-        return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        if self.training and len(x) == 1:
+            return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
 
 
 class PerSourceHead(LinearHead):
