@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from omnisrc.errors import UserError
 from omnisrc.models.families.tsn_trunks import segments
 from omnisrc.models.inputs import Triple
@@ -50,7 +52,7 @@ def tsn_timm(num_classes: int, *, trunk: str = "resnet50", dropout: float = 0.4)
     )
 
 
-def _network(trunk: str) -> Any:
+def _network(trunk: str) -> nn.Module:
     """Without its classifier, and without its pooling where it can go without."""
     import timm
 
