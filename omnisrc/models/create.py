@@ -72,7 +72,7 @@ def create_model(
     if dot:
         args = {"trunk": trunk, **args}
     if name not in MODELS:
-        raise UserError(f"unknown model {name!r}: {_meant(name, model_names())}")
+        raise UserError(f"unknown model {name!r}: {_model_meant(name)}")
     build = MODELS[name]
     known = [key for key, p in inspect.signature(build).parameters.items() if p.kind is p.KEYWORD_ONLY]
     for key in args:
@@ -96,6 +96,20 @@ def create_model(
     return model
 
 
+def _model_meant(given: str) -> str:
+    near = _near(given.lower(), model_names())
+    if near:
+        return f"did you mean {', '.join(near)}?"
+    family, _, trunk = given.partition("_")
+    if family == "tsn" and trunk:
+        return f"tsn_torchvision.{trunk} and tsn_timm.{trunk} take the image networks of those libraries"
+    return "`omnisrc models list` shows all names"
+
+
 def _meant(given: str, known: list[str]) -> str:
-    near = [name for name in known if name.startswith(given)] or difflib.get_close_matches(given, known, n=3)
+    near = _near(given, known)
     return f"did you mean {', '.join(near)}?" if near else f"choose one of {', '.join(known)}"
+
+
+def _near(given: str, known: list[str]) -> list[str]:
+    return [name for name in known if name.startswith(given)] or difflib.get_close_matches(given, known, n=3)

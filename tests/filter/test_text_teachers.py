@@ -29,7 +29,8 @@ from omnisrc.filter.teachers import open_teacher
 from omnisrc.study import Study
 from tests.filter.stages import filter_here, stages_here, tiny_teacher
 from tests.filter.web import Item, land
-from tests.models.pretrained_folders import SIDE, text_teacher, video_classifier
+from tests.models.pretrained_folders import FRAMES, SIDE, text_teacher, video_classifier
+from tests.models.test_zero_shot import direct as theirs_of
 
 transformers = pytest.importorskip("transformers")
 CLASSES = tuple(ACTIONS)[:3]
@@ -148,6 +149,42 @@ def test_the_command_line_judges_stills_by_clip_and_clips_by_x_clip(
     prediction, made = found["0.mp4"]
     kept = read_predictions(study.root / made.path).logits[prediction.row]
     np.testing.assert_allclose(kept, direct_clip(elsewhere, (tmp_path / "film.mp4"), (1, 4, 7, 10)), atol=4e-3)
+    study.database().dispose()
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip", "xclip"])
+def test_one_folder_may_judge_both_stills_and_clips(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--image-teacher clip --teacher clip`: both get what transformers says of these frames."""
+    stages_here(monkeypatch)
+    assert run(["init", "--workspace", str(tmp_path / "study")]) == 0
+    study = Study.open(tmp_path / "study")
+    rendered_web(study, tmp_path, images=1)
+    folder = text_teacher(study.models / kind, kind)
+    sets = [PLAIN, "filter.leak_checks=0", "engine.cpu_workers=1", f"filter.segments={FRAMES}"]
+    line = ["filter", "--image-teacher", kind, "--teacher", kind, "--workspace", str(study.root), "--json"]
+    capsys.readouterr()
+    code = run([*line, *(part for each in sets for part in ("--set", each))])
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert code == 0, answer
+    assert {media: row["found"] for media, row in answer["members"].items()} == {"image": 1, "clip": 1}
+    found = judged(study)
+    still = np.asarray(Image.open(io.BytesIO(data_of(study, "0.jpg"))).convert("RGB"))
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    texts = [f"a photo of {name}" for name in CLASSES]
+    for title, shown in (("0.jpg", [still] * FRAMES), ("0.mp4", [frames[at] for at in (1, 4, 7, 10)])):
+        prediction, made = found[title]
+        kept = read_predictions(study.root / made.path).logits[prediction.row]
+        if kind == "xclip":
+            theirs = theirs_of(folder, np.stack(shown)[None], texts).logits_per_video[0]
+        else:
+            said = theirs_of(folder, np.stack(shown)[:, None], texts)
+            mean = torch.nn.functional.normalize(said.image_embeds.mean(0), dim=0)
+            network = transformers.AutoModel.from_pretrained(folder)
+            theirs = said.text_embeds @ mean * network.logit_scale.exp() + getattr(network, "logit_bias", 0)
+        np.testing.assert_allclose(kept, theirs.detach().numpy(), atol=4e-3)
     study.database().dispose()
 
 

@@ -9,8 +9,41 @@ import pytest
 import torch
 
 from omnisrc.errors import UserError
-from omnisrc.models import create_model
+from omnisrc.models import create_model, model_names
+from omnisrc.models.create import FAMILIES as MODULES
 from tests.models.networks import FAMILIES, seasoned, views
+
+DEPTHS = (18, 50, 101, 152)
+KNOWN = [
+    *(f"{family}_r{depth}" for family in ("tsn", "slowonly") for depth in (18, 34, 50, 101, 152)),
+    *(f"{family}_r{depth}" for family in ("trn", "latefusion", "lrcn") for depth in DEPTHS),
+    *(f"{family}_r{depth}" for family in ("ircsn", "ipcsn") for depth in (50, 101, 152)),
+    *("tsn_bninception", "tsn_efficientnet_b4", "tsn_swin_t", "tsn_swin_s", "tsn_swin_b", "trn_bninception"),
+    *("tsm_r18", "tsm_r34", "tsm_r50", "tsm_r101", "i3d_r50", "i3d_nl_dot", "i3d_nl_embedded", "i3d_nl_gauss"),
+    *("slowfast_r50", "slowfast_r101", "r2plus1d_r34", "c3d", "x3d_xs", "x3d_s", "x3d_m", "x3d_l", "omni_r50"),
+    *("s3d", "r3d_18", "mc3_18", "r2plus1d_18", "mvit_v1_b", "mvit_v2_s", "swin3d_t", "swin3d_s", "swin3d_b"),
+    *("videomae_b", "videomae_l", "timesformer_b", "vivit_b", "vjepa2_l"),
+]
+SLOW_TO_BUILD = ("videomae_l", "vjepa2_l", "vivit_b")
+
+
+def test_the_names_that_users_know_are_there() -> None:
+    assert set(KNOWN) <= set(model_names())
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW_TO_BUILD else ()) for name in model_names()]
+)
+def test_every_name_takes_views_of_its_own_size_and_one_sample_alone(name: str) -> None:
+    for extra in {getattr(family, "EXTRA", "") for family in MODULES if name in family.MODELS} - {""}:
+        pytest.importorskip(extra)
+    with torch.device("meta"), torch.no_grad():
+        model = create_model(name, 7).eval()
+        spec = model.input
+        views = torch.empty(1, 2, spec.channels, spec.clip_len, spec.crop_size, spec.crop_size)
+        embedding, logits = model.answer(views)
+    assert logits.shape == (1, 7) and embedding.ndim == 2 and len(embedding) == 1
+    assert logits.device.type == "meta"
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -115,7 +148,10 @@ def test_a_tensor_without_views_is_a_bug_of_the_caller() -> None:
     [
         ("slownly_r50", 5, {}, "unknown model 'slownly_r50': did you mean slowonly_r50"),
         ("slowonly", 5, {}, "unknown model 'slowonly': did you mean slowonly_r18, slowonly_r34, slowonly_r50"),
-        ("vgg", 5, {}, "unknown model 'vgg': choose one of tsn_r18, tsn_r34"),
+        ("vgg", 5, {}, "unknown model 'vgg': `omnisrc models list` shows all names"),
+        ("TSN-R50", 5, {}, "unknown model 'TSN-R50': did you mean tsn_r50"),
+        ("i3d_nl_gaussian", 5, {}, "did you mean i3d_nl_gauss?"),
+        ("tsn_mobilenet_v2", 5, {}, "tsn_torchvision.mobilenet_v2 and tsn_timm.mobilenet_v2 take the image networks"),
         ("tsn_r18", 5, {"droput": 0.1}, "takes no argument 'droput': did you mean dropout?"),
         ("tsn_r18", 5, {"depth": 50}, "takes no argument 'depth'"),
         ("tsn_r18", 0, {}, "at least one class, not 0"),

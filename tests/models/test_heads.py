@@ -81,6 +81,13 @@ def test_the_best_cell_of_a_region_counts() -> None:
     assert found.item() == 5
 
 
+def test_boxes_are_aligned_to_the_middles_of_places() -> None:
+    """On a ramp, the cells of a box from 32 to 96 at stride 16 are centred on 2.5 and 4.5; unaligned on 3 and 5."""
+    head = RegionHead(Stage("x", 1, 16), 2, size=2, ratio=2)
+    ramp = torch.arange(8.0).expand(1, 1, 1, 8, 8)
+    assert head.embed({"x": ramp}, [torch.tensor([[32.0, 32.0, 96.0, 96.0]])]).item() == pytest.approx(4.5)
+
+
 def test_windows_of_time_on_any_stage(trunk: Trunk) -> None:
     clips = torch.randn(CLIPS)
     with torch.no_grad():

@@ -147,6 +147,14 @@ def test_stills_have_a_head_of_their_own_and_leave_the_statistics_of_clips_alone
     assert clips.shape == (4, 5) and not torch.equal(norm.running_mean, before)
 
 
+@pytest.mark.parametrize("frames", [1, 4])
+def test_a_batch_of_one_can_be_learnt_from(frames: int) -> None:
+    model = create_model("omni_r18", 5, width=4).train()
+    model(torch.randn(1, 1, 3, frames, 64, 64)).logsumexp(1).sum().backward()
+    norm = model.head.image_bn if frames == 1 else model.head.bn
+    assert norm.running_mean.abs().sum() == 0 and model.trunk.conv1.weight.grad.any()
+
+
 @pytest.mark.parametrize(
     ("alpha", "how", "wanted"),
     [

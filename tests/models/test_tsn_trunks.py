@@ -95,6 +95,24 @@ def test_timms_weights_give_timms_logits(trunk: str) -> None:
         assert torch.allclose(model(images[:, None, :, None]), theirs(images), atol=1e-5)
 
 
+@pytest.mark.parametrize("trunk", ["coat_tiny", "deit_tiny_distilled_patch16_224"])
+def test_a_network_of_timm_that_cannot_leave_its_pooling_gives_one_place(trunk: str) -> None:
+    with torch.device("meta"):
+        model = create_model(f"tsn_timm.{trunk}", 5).eval()
+        side = model.input.crop_size
+        frames = torch.empty(2, 3, 3, 1, side, side)
+        assert model(frames).shape == (2, 5)
+        assert model.trunk(frames[:, 0]).shape[1:] == (model.trunk.channels, 1, 1, 1)
+
+
+def test_a_trunk_of_torchvision_is_made_where_all_is_made() -> None:
+    """RegNet counts its widths with tensors, on the CPU, whatever the device."""
+    with torch.device("meta"):
+        model = create_model("tsn_torchvision.regnet_y_400mf", 5).eval()
+        assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
+        assert model(torch.empty(1, 2, 3, 1, 64, 64)).shape == (1, 5)
+
+
 def test_the_scaling_and_size_of_a_timm_trunk_are_its_own() -> None:
     with torch.device("meta"):
         spec = create_model("tsn_timm.vit_tiny_patch16_224.augreg_in21k", 5).input
@@ -118,7 +136,7 @@ def test_a_trunk_that_there_is_not_is_said_in_a_sentence(name: str, sentence: st
 
 def test_without_timm_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(UserError, match="needs the package timm: install it with pip install timm"):
+    with pytest.raises(UserError, match=r"needs the package timm; install it with `pip install 'omnisrc\[timm\]'`"):
         create_model("tsn_timm", 5)
 
 

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from omnisrc.errors import UserError
 from omnisrc.models.families.tsn_trunks import segments
 from omnisrc.models.inputs import Triple
@@ -27,13 +29,15 @@ def tsn_timm(num_classes: int, *, trunk: str = "resnet50", dropout: float = 0.4)
     try:
         import timm
     except ImportError as error:
-        raise UserError("model tsn_timm needs the package timm: install it with pip install timm") from error
+        raise UserError(
+            "The model tsn_timm needs the package timm; install it with `pip install 'omnisrc[timm]'`."
+        ) from error
     names = timm.list_models()
     if trunk.split(".")[0] not in names:
         near = difflib.get_close_matches(trunk, names, n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "python -c 'import timm; print(timm.list_models())' says"
         raise UserError(f"timm has no network {trunk!r}: {hint}")
-    network = timm.create_model(trunk, pretrained=False, num_classes=0, global_pool="")
+    network = _network(trunk)
     said: Mapping[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
     crop_size = int(said["input_size"][-1])
     return segments(
@@ -46,6 +50,16 @@ def tsn_timm(num_classes: int, *, trunk: str = "resnet50", dropout: float = 0.4)
         short_side=round(crop_size * 8 / 7),
         fixed=bool(said.get("fixed_input_size", False)),
     )
+
+
+def _network(trunk: str) -> nn.Module:
+    """Without its classifier, and without its pooling where it can go without."""
+    import timm
+
+    try:
+        return timm.create_model(trunk, pretrained=False, num_classes=0, global_pool="")
+    except (AssertionError, TypeError):
+        return timm.create_model(trunk, pretrained=False, num_classes=0)
 
 
 def _of_bytes(values: Triple) -> Triple:

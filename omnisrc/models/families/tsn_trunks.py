@@ -47,8 +47,9 @@ def tsn_torchvision(num_classes: int, *, trunk: str = "resnet50", dropout: float
         hint = f"did you mean {', '.join(near)}?" if near else "try tsn_timm, which has many more"
         raise UserError(f"torchvision has no image trunk {trunk!r}: {hint}")
 
+    device = torch.get_default_device()
     with torch.device("cpu") if trunk.startswith(COUNTED) else nullcontext():
-        network = get_model(trunk, weights=None, **QUIRKS.get(trunk, {})).to(torch.get_default_device())
+        network = get_model(trunk, weights=None, **QUIRKS.get(trunk, {})).to(device)
     made = SteppedTrunk(network, channels_last=trunk.startswith("swin"), relu=trunk.startswith("densenet"))
     return segments(made, num_classes, dropout)
 

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn.functional import batch_norm
 
 from omnisrc.models.heads.linear import LinearHead
+
+
+class RowNorm(nn.BatchNorm1d):
+    """Batch norm that takes its running statistics for one row alone, which has no deviation."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training and len(x) == 1:
+            return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
 
 
 class PerSourceHead(LinearHead):
@@ -17,9 +27,9 @@ class PerSourceHead(LinearHead):
     def __init__(self, channels: int, num_classes: int, dropout: float, image_classes: int) -> None:
         super().__init__(2 * num_classes, num_classes, dropout)
         self.hidden = nn.Linear(channels, 2 * num_classes)
-        self.bn = nn.BatchNorm1d(2 * num_classes)
+        self.bn = RowNorm(2 * num_classes)
         self.relu = nn.ReLU(inplace=True)
-        self.image_bn = nn.BatchNorm1d(channels)
+        self.image_bn = RowNorm(channels)
         self.image_dropout = nn.Dropout(min(0.2, dropout))
         self.image_fc = nn.Linear(channels, image_classes)
         nn.init.normal_(self.image_fc.weight, std=min(0.01, 0.03 / channels**0.5))

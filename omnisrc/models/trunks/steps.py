@@ -21,6 +21,7 @@ class SteppedTrunk(Trunk):
     """The children of a classifying network up to its pooling, under their own names.
 
     The stages are the last maps of each size, from a quarter of the input on, by the names of the steps that give them.
+    Networks that do not pad (AlexNet, SqueezeNet, Inception v3) give maps a few places smaller than the strides say.
 
     Args:
         network: a copy of it is shown a picture on the meta device, to see the sizes of its maps.
