@@ -205,7 +205,10 @@ def find_weights(name: str, folder: Path, runs: Path | None = None) -> Path:
         return folder / given
     if given.suffix in SUFFIXES or len(given.parts) > 1:
         if not (folder / given).is_file():
-            raise UserError(f"there is no weights file {given}, and none in {folder} of that name: check the path")
+            raise UserError(
+                f"there is no weights file {given}, and none in {folder} of that name: check the path, or see what is "
+                "there with `omnisrc models list`"
+            )
         return folder / given
     fitting = released_named(name)
     names = [f"{name}{suffix}" for suffix in SUFFIXES] + [file.file for file in fitting]

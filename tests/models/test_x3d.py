@@ -99,7 +99,7 @@ def test_onnx_gives_the_same_logits(tmp_path: Path) -> None:
 
 
 def test_mmaction2s_names_and_outputs() -> None:
-    """MMAction2 1.2.0 in float64, weights by their names: entries, parameters, logits[0, :4], argmax, mean, deviation."""
+    """Of MMAction2 1.2.0 in float64: entries, parameters, logits[0, :4], argmax of row 0, mean and deviation of all."""
     layout = mmaction2.X3D
     model = create_model("x3d_m", 400, short_cut_norm=True).double().eval()
     theirs = {layout.their_key(key): value.clone() for key, value in model.state_dict().items()}

@@ -102,7 +102,10 @@ def open_contents(path: Path, averaged: bool = True, blobs: bool = False) -> Con
         return _open_blobs(path, sha256, blobs)
     if head.startswith((ZIP, b"\x80")):
         return _open_torch(path, sha256, averaged)
-    raise UserError(f"{path} is not a weights file: expected .safetensors, or a PyTorch .pth, .pt or .pyth")
+    raise UserError(
+        f"{path} is not a weights file: expected .safetensors, or a PyTorch .pth, .pt or .pyth; `omnisrc models list` "
+        "names some"
+    )
 
 
 def own_metadata(path: Path) -> Mapping[str, Any] | None:
@@ -160,10 +163,13 @@ def _sound(path: Path) -> Iterator[None]:
             raise _unreadable(path, error) from error
         refused = _refused_code(error)
         if refused is None:
-            raise UserError(f"weights file {path} is cut short, damaged or no such file: fetch it again") from error
+            raise UserError(
+                f"weights file {path} is cut short, damaged or no such file: fetch it again, with `omnisrc models add` "
+                "where it has a name or a URL"
+            ) from error
         raise UserError(
-            f"weights file {path} holds pickled code ({refused}) and is refused: ask for a plain state_dict or a "
-            ".safetensors file"
+            f"weights file {path} holds pickled code ({refused}) and is refused: ask for a plain state_dict "
+            "(`torch.save(model.state_dict(), FILE)`) or a .safetensors file"
         ) from None
 
 

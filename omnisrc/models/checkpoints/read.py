@@ -78,7 +78,7 @@ def read_checkpoint(path: Path, averaged: bool = True, blobs: bool = False) -> C
     if form is None:
         raise UserError(
             f"{path} holds weights of an unknown kind ({some(contents.state)}): recognisers of "
-            f"{', '.join(dict.fromkeys(known.NAME for known in FORMATS))} can be read"
+            f"{', '.join(dict.fromkeys(known.NAME for known in FORMATS))} can be read; `omnisrc models list` names them"
         )
     renamed = {form.our_key(key): value for key, value in contents.state.items()}
     state = {key: value for key, value in renamed.items() if key is not None}
