@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 import torch
 
 from omnisrc.study import Study
-from tests.cli.taking_weights import COUNT, omnisrc, ours, plain
+from tests.cli.taking_weights import CLASSES, COUNT, omnisrc, ours, plain
 
+ORDER = list(reversed(CLASSES))
 VERBS = ("eval", "predict", "train", "filter")
 HELPS = ("omnisrc models", "omnisrc train", "--init", "--model", "torch.save")
 
@@ -58,17 +60,32 @@ def test_what_is_no_weights_file_is_refused_everywhere(
     assert not (tmp_path / "ran").exists()
 
 
-# name of the file, how it is made, which command says what
-UNLIKE: list[tuple[str, Callable[[Path], object], dict[str, str]]] = [
-    ("other.safetensors", lambda path: ours(path, "tsn_r18"), {"train": "ResNet"}),
-    ("count.safetensors", lambda path: ours(path, classes=COUNT + 3), {"eval": "classes", "filter": "classes"}),
-    ("order.safetensors", lambda path: ours(path, classes=COUNT), {}),
-    (
-        "hash.safetensors",
-        lambda path: ours(path, class_list="others", class_list_sha256="0" * 64),
-        {"eval": "others", "filter": "others"},
-    ),
-]
+@pytest.mark.parametrize(
+    ("verb", "meta", "classes", "sentence"),
+    [
+        ("eval", {}, COUNT + 3, "knows 7 classes, but the target's class list toy has 4; `omnisrc train --init"),
+        ("filter", {}, COUNT + 3, "knows 7 classes .* `omnisrc train --mix target`"),
+        ("eval", {"classes": ORDER}, COUNT, "another order, first at 0: .*`omnisrc train --init FILE`"),
+        ("filter", {"classes": ORDER}, COUNT, "another order, first at 0: .*`omnisrc train --mix target`"),
+        ("eval", {"class_list": "theirs", "class_list_sha256": "f" * 64}, COUNT, "theirs.*`omnisrc "),
+        ("filter", {"class_list": "theirs", "class_list_sha256": "f" * 64}, COUNT, "theirs.*`omnisrc train"),
+    ],
+)
+def test_other_classes_another_order_and_another_list_are_named_where_answers_count(
+    verb: str, meta: dict[str, Any], classes: int, sentence: str,
+    weights_world: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    ours(tmp_path / "x.safetensors", classes=classes, **meta)
+    code, answer = omnisrc(capsys, weights_world, verb, tmp_path / "x.safetensors")
+    assert code == 2 and re.search(sentence, answer["error"]) and "\n" not in answer["error"], answer
+
+
+def test_a_start_from_another_architecture_names_the_one_that_fits(
+    weights_world: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours(tmp_path / "x.safetensors", "r2plus1d_r34")
+    code, answer = omnisrc(capsys, weights_world, "train", tmp_path / "x.safetensors")
+    assert code == 2 and "it fits r2plus1d_r34 (--model r2plus1d_r34)" in answer["error"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -160,12 +160,12 @@ def _holding(wanted: str, *beside: str) -> Callable[[Collection[str]], bool]:
 STEM, FAST, XY = (f"s1.pathway{part}.weight" for part in ("0_stem.conv", "1_stem.conv", "0_stem.conv_xy"))
 ONE_PATHWAY = Layout(
     NAME, _holding(STEM, FAST, XY), (*_stem(0, "trunk."), *_blocks(0, "trunk."), HEAD), _of_one_pathway,
-    WRITES=("slowonly_r", "i3d_r50", "c2d_r50"), change=without_bias,
+    WRITES=("slowonly_r50", "slowonly_r101", "i3d_r50", "c2d_r50"), change=without_bias,
 )  # fmt: skip
 TWO_PATHWAYS = Layout(
     NAME, _holding(FAST),
     (*_stem(0, "trunk.slow."), *_stem(1, "trunk.fast."), *_blocks(0, "trunk.slow."), *_blocks(1, "trunk.fast."),
-     *LATERALS, HEAD), _of_pathways, WRITES=("slowfast",),
+     *LATERALS, HEAD), _of_pathways, WRITES=("slowfast_r50", "slowfast_r101"),
 )  # fmt: skip
 X3D = Layout(
     NAME, _holding(XY), (*X3D_ENDS, *_blocks(0, "trunk."), HEAD), _of_x3d, WRITES=("x3d",),

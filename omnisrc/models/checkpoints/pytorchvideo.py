@@ -137,12 +137,18 @@ def _holding(*wanted: str) -> Callable[[Collection[str]], bool]:
 FUSION = "blocks.0.multipathway_fusion.conv_fast_to_slow.weight"
 FIRST = "blocks.1.res_blocks.0.branch2.conv_a.weight"
 
-PLAIN = Layout(NAME, _holding(FIRST), _rows((1, 2, 3, 4), 5), _of_plain, WRITES=("slowonly_r", "ircsn", "r2plus1d_r"))
+PLAIN = Layout(
+    NAME,
+    _holding(FIRST),
+    _rows((1, 2, 3, 4), 5),
+    _of_plain,
+    WRITES=("slowonly_r50", "slowonly_r101", "ircsn", "r2plus1d_r50"),
+)
 """Slow, CSN and R(2+1)D."""
 POOLED = Layout(
     NAME, _holding(FIRST, "blocks.6.proj.weight"), _rows((1, 3, 4, 5), 6), _of_pooled, WRITES=("i3d_r50", "c2d")
 )
 """I3D and C2D, whose second block is a pooling."""
-SLOWFAST = Layout(NAME, _holding(FUSION), _pathways(), _of_pathways, WRITES=("slowfast",))
+SLOWFAST = Layout(NAME, _holding(FUSION), _pathways(), _of_pathways, WRITES=("slowfast_r50", "slowfast_r101"))
 
 LAYOUTS = (SLOWFAST, POOLED, PLAIN)
