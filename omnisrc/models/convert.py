@@ -25,7 +25,7 @@ from omnisrc.models.trunks.slowfast import SlowFast
 
 FOREIGN = {"mmaction2": "MMAction2", "pyslowfast": "PySlowFast", "pytorchvideo": "PyTorchVideo"}
 LAYOUTS = ("safetensors", *FOREIGN)
-UNSEEN = {"dropout", "zero_init_gamma"}
+UNSEEN = {"dropout", "zero_init_gamma", "norm_momentum"}
 """Arguments of a model that are for training alone, which no layout keeps."""
 
 
@@ -117,8 +117,8 @@ def names_in(layout: str, model: str, keys: Sequence[str]) -> dict[str, str]:
     """The layout's name of each of our keys. Raises UserError where it has none for this model."""
     form = writable(layout, model)
     names = {} if form is None else {key: form.their_key(key) for key in keys}
-    read = format_of(names.values())
-    if form is None or read is not form or any(read.our_key(name) != key for key, name in names.items()):
+    read = format_of(list(names.values()))
+    if form is None or read is not form or any(form.our_key(name) != key for key, name in names.items()):
         raise UserError(
             f"{model} has no names in {FOREIGN[layout]}'s layout: keep the file as it is, or use --to safetensors"
         )

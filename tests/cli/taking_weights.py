@@ -59,8 +59,8 @@ def omnisrc(
     return code, json.loads(said.out.splitlines()[-1])
 
 
-def ours(path: Path, name: str = "slowonly_r18", classes: int = COUNT, **meta: Any) -> None:
-    save_weights(seasoned(name, classes), path, meta)
+def ours(path: Path, name: str = "slowonly_r18", count: int = COUNT, **meta: Any) -> None:
+    save_weights(seasoned(name, count), path, meta)
 
 
 def plain(path: Path, prefix: str = "", half: bool = False) -> None:

@@ -61,7 +61,7 @@ def test_what_is_no_weights_file_is_refused_everywhere(
 
 
 @pytest.mark.parametrize(
-    ("verb", "meta", "classes", "sentence"),
+    ("verb", "meta", "count", "sentence"),
     [
         ("eval", {}, COUNT + 3, "knows 7 classes, but the target's class list toy has 4; `omnisrc train --init"),
         ("filter", {}, COUNT + 3, "knows 7 classes .* `omnisrc train --mix target`"),
@@ -72,10 +72,10 @@ def test_what_is_no_weights_file_is_refused_everywhere(
     ],
 )
 def test_other_classes_another_order_and_another_list_are_named_where_answers_count(
-    verb: str, meta: dict[str, Any], classes: int, sentence: str,
+    verb: str, meta: dict[str, Any], count: int, sentence: str,
     weights_world: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    ours(tmp_path / "x.safetensors", classes=classes, **meta)
+    ours(tmp_path / "x.safetensors", count=count, **meta)
     code, answer = omnisrc(capsys, weights_world, verb, tmp_path / "x.safetensors")
     assert code == 2 and re.search(sentence, answer["error"]) and "\n" not in answer["error"], answer
 

@@ -80,10 +80,9 @@ FORMATS: tuple[Format, ...] = (
 
 
 @runtime_checkable
-class Writable(Protocol):
+class Writable(Format, Protocol):
     """A format that models can be written in."""
 
-    NAME: str
     WRITES: tuple[str, ...]
 
     def their_key(self, key: str) -> str:

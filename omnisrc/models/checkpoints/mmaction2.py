@@ -141,7 +141,8 @@ def _of_pathways(contents: Contents) -> Mapping[str, Any]:
 
 def _of_per_source(contents: Contents) -> Mapping[str, Any]:
     size = OMNI.size(contents.state)
-    args = size.args | {"image_classes": contents.state["cls_head.fc2d.4.bias"].shape[0]}
+    stills, clips = (contents.state[f"cls_head.{layer}.bias"].shape[0] for layer in ("fc2d.4", "fc3d.6"))
+    args = size.args | ({} if stills == clips else {"image_classes": stills})
     return dict(openmmlab_meta(contents)) | {"model": f"omni_r{size.depth}", "model_args": args}
 
 
