@@ -38,7 +38,7 @@ def list_(workspace: Workspace = None, json: Json = False, sets: Sets = None) ->
         from omnisrc.models.about import listing
 
         rows = listing(running.study.models)
-        own = sorted(path.name for path in running.study.models.glob("*.*") if path.is_file())
+        own = sorted(path.name for path in running.study.models.glob("[!.]*.*") if path.is_file())
         table = Table("name", "parameters", "input", "released", "here", box=None, pad_edge=False, header_style="bold")
         for row in rows:
             count = "needs an extra" if row["parameters"] is None else f"{row['parameters'] / 1e6:.2f} M"

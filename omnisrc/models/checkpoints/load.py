@@ -81,7 +81,10 @@ def load_model(path: Path | str, *, averaged: bool = True, blobs: bool = False) 
     """
     found = read_checkpoint(Path(path), averaged, blobs)
     if found.match is None or found.num_classes is None:
-        raise UserError(f"{path} fits no model known here, or has no head: name the model that it is for")
+        raise UserError(
+            f"{path} fits no model known here, or has no head: name the model that it is for, and `omnisrc models show "
+            f"{path} --model NAME` says what it lacks"
+        )
     model = create_model(found.match.name, found.num_classes, **found.match.args)
     return model, _fill(model, found, strict=True)
 
