@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from omnisrc.cli.fetch_bar import weights_of
 from omnisrc.cli.options import Command, Json, Sets, Workspace, command
 from omnisrc.errors import UserError
 
@@ -18,8 +18,11 @@ app = typer.Typer()
 def eval(
     run: Annotated[str, typer.Option(metavar="NAME", help="A run; its best weights on val are scored.")] = "",
     checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A checkpoint of any format that `--init` reads.")
-    ] = None,
+        str, typer.Option(metavar="NAME|FILE|URL", help="Weights of any format, as --init and --teacher take them.")
+    ] = "",
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch what --checkpoint names of the released weights, where it lacks.")
+    ] = False,
     split: Annotated[str, typer.Option(metavar="SPLIT", help="train, val or test of the target.")] = "test",
     protocol: Annotated[
         str | None,
@@ -42,16 +45,16 @@ def eval(
     named = [f"eval.protocol={protocol}"] if protocol else []
     with command(workspace, json, [*named, *(sets or ())]) as running:
         study = running.study
-        if bool(run) == (checkpoint is not None):
-            raise UserError("Say what to score, with either --run NAME or --checkpoint FILE.")
+        if bool(run) == bool(checkpoint):
+            raise UserError("Say what to score, with either --run NAME or --checkpoint NAME|FILE.")
         from omnisrc.evaluate.study import evaluate_checkpoint
-        from omnisrc.train.run_folder import weights_of
+        from omnisrc.train.run_folder import weights_of as weights_of_run
 
         if run:
-            file, folder = weights_of(study.runs, run), study.runs / run / "eval" / split
+            file, folder = weights_of_run(study.runs, run), study.runs / run / "eval" / split
         else:
-            assert checkpoint is not None
-            file, folder = checkpoint, study.reports / f"eval-{checkpoint.stem}" / split
+            file = weights_of(running, checkpoint, download)
+            folder = study.reports / f"eval-{file.stem}" / split
         bar = Progress(
             TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=running.console
         )

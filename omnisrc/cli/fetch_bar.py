@@ -14,20 +14,22 @@ from omnisrc.models.fetch import fetch_lacking, weights_for
 from omnisrc.models.settings import ModelSettings
 
 
-def weights_of(running: Command, name: str, download: bool) -> Path:
-    """The file that a name or a path means; released weights are fetched where `download` or the settings say so."""
+def weights_of(running: Command, given: str, download: bool = False) -> Path:
+    """The file that a name, a run, a path or a URL means, whichever option it was given to.
+
+    A URL's are fetched, released ones where `download` or the setting `models.download` says so.
+    """
     with fetching(running.console) as report:
         study = running.study
-        return weights_for(name, study.models, study.section(ModelSettings), download, report)
+        return weights_for(given, study.models, study.section(ModelSettings), download, report, study.runs)
 
 
-def fetch_teacher(running: Command, name: str | None, download: bool) -> None:
-    """Fetches released weights that `--teacher` names and models/ lacks; a run of that name comes before them."""
-    study = running.study
-    if name is None or (study.runs / name).is_dir():
-        return
-    with fetching(running.console) as report:
-        fetch_lacking(name, study.models, study.section(ModelSettings), download, report)
+def fetch_teacher(running: Command, given: str | None, download: bool) -> None:
+    """Fetches what `weights_of` would for a teacher; the filter finds its file, or folder, itself."""
+    if given is not None:
+        with fetching(running.console) as report:
+            study = running.study
+            fetch_lacking(given, study.models, study.section(ModelSettings), download, report, study.runs)
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from omnisrc.classes import ClassList
+from omnisrc.cli.fetch_bar import weights_of
 from omnisrc.cli.options import Command
 from omnisrc.errors import Interrupted
-from omnisrc.models.released import find_weights
 from omnisrc.study import Study
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 Within = Callable[[str, float, float], None]
 
 Model = Annotated[
-    str, typer.Option("--model", metavar="FILE|RUN|NAME", help="A weights file, a run, or a network in models/.")
+    str,
+    typer.Option("--model", metavar="FILE|RUN|NAME|URL", help="A weights file, a run, or a network in models/."),
 ]
 Classes = Annotated[
     str, typer.Option("--classes", metavar="LIST", help="The class list, where the weights do not name it.")
@@ -79,7 +80,7 @@ def open_looking(
     from omnisrc.media.shared_guard import shared_pool
 
     study = running.study
-    path = weights_file(study, model)
+    path = weights_of(running, model)
     network = open_network(path, study.section(EvalSettings))
     found = Names(())
     if names:
@@ -88,19 +89,6 @@ def open_looking(
         running.console.print(f"[yellow]Note:[/] {escape(found.note)}", soft_wrap=True)
     plan = windows_of(network.sampling, window, stride, clips)
     return Looking(network, found.names, plan, shared_pool(study.section(MediaSettings)))
-
-
-def weights_file(study: Study, given: str) -> Path:
-    """The file that `--model` means: a run of the workspace, a file, or a released network in its models/.
-
-    Raises:
-        UserError: there is none.
-    """
-    if len(Path(given).parts) == 1 and not Path(given).is_file() and (study.runs / given).is_dir():
-        from omnisrc.train.run_folder import weights_of
-
-        return weights_of(study.runs, given)
-    return find_weights(given, study.models)
 
 
 def study_lists(study: Study) -> list[ClassList]:

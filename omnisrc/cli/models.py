@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from omnisrc.cli.fetch_bar import fetching
+from omnisrc.cli.fetch_bar import fetching, weights_of
 from omnisrc.cli.options import Command, Json, Sets, Workspace, command
 from omnisrc.models.settings import ModelSettings
 
@@ -38,7 +38,7 @@ def list_(workspace: Workspace = None, json: Json = False, sets: Sets = None) ->
         from omnisrc.models.about import listing
 
         rows = listing(running.study.models)
-        own = sorted(path.name for path in running.study.models.glob("*.*") if path.is_file())
+        own = sorted(path.name for path in running.study.models.glob("[!.]*.*") if path.is_file())
         table = Table("name", "parameters", "input", "released", "here", box=None, pad_edge=False, header_style="bold")
         for row in rows:
             count = "needs an extra" if row["parameters"] is None else f"{row['parameters'] / 1e6:.2f} M"
@@ -68,7 +68,7 @@ def show(
     with started(workspace, json, sets) as running:
         from omnisrc.models.about import about_file, about_model, about_released
         from omnisrc.models.create import model_names
-        from omnisrc.models.released import RELEASED, find_weights
+        from omnisrc.models.released import RELEASED
 
         released = next((file for file in RELEASED if file.name == name), None)
         if name in model_names():
@@ -76,7 +76,7 @@ def show(
         elif released is not None and not (running.study.models / released.file).is_file():
             said = {**about_released(released), "here": False}
         else:
-            said = about_file(find_weights(name, running.study.models), model, averaged=not no_ema)
+            said = about_file(weights_of(running, name), model, averaged=not no_ema)
         running.emit(**said)
         if not json:
             _print(running, said)
@@ -114,8 +114,10 @@ def add(
 
 @app.command()
 def convert(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Weights of any format.")],
-    to: Annotated[str, typer.Option("--to", metavar="LAYOUT", help="safetensors (ours) or mmaction2.")] = "safetensors",
+    file: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Weights of any format.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="LAYOUT", help="safetensors (ours), mmaction2, pyslowfast or pytorchvideo.")
+    ] = "safetensors",
     output: Output = None,
     no_ema: Trained = False,
     workspace: Workspace = None,
@@ -125,16 +127,15 @@ def convert(
     """Write weights in another layout; what is written is read back and compared before it gets its name."""
     with started(workspace, json, sets) as running:
         from omnisrc.models.convert import convert as convert_weights
-        from omnisrc.models.released import find_weights
 
-        path, sha256 = convert_weights(find_weights(str(file), running.study.models), to, output, not no_ema)
+        path, sha256 = convert_weights(weights_of(running, file), to, output, not no_ema)
         running.emit(file=str(path), sha256=sha256, layout=to)
         running.console.print(f"Wrote {path} (sha256 {sha256}).", soft_wrap=True)
 
 
 @app.command()
 def export(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Weights of any format.")],
+    file: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Weights of any format.")],
     to: Annotated[str, typer.Option("--to", metavar="KIND", help="onnx or torch-export.")] = "onnx",
     output: Output = None,
     side: Annotated[int, typer.Option(min=0, metavar="PIXELS", help="Of a view.", show_default="as trained")] = 0,
@@ -147,9 +148,8 @@ def export(
     """Write a program that others can run, and run it once: its logits must be the checkpoint's, within 1e-4."""
     with started(workspace, json, sets) as running:
         from omnisrc.models.exporting import export as export_program
-        from omnisrc.models.released import find_weights
 
-        done = export_program(find_weights(str(file), running.study.models), to, output, side, segments, not no_ema)
+        done = export_program(weights_of(running, file), to, output, side, segments, not no_ema)
         shape = " x ".join(["batch", *map(str, done.shape[1:])])
         checked = (
             "onnxruntime is not here, so nothing was compared"

@@ -152,10 +152,11 @@ def check_classes(checkpoint: Path, meta: dict[str, Any], model: Recogniser, row
     if sha256 and sha256 != rows.class_list_sha256:
         raise UserError(
             f"The checkpoint {checkpoint} was trained on the class list {meta.get('class_list', 'of another hash')},"
-            f" but the target's is {rows.class_list}; their names or their order differ."
+            f" but the target's is {rows.class_list}; their names or their order differ: `omnisrc models show"
+            f" {checkpoint}` names it, and `omnisrc train --init {checkpoint}` takes its trunk alone."
         )
     if model.num_classes != len(rows.classes):
         raise UserError(
             f"The checkpoint {checkpoint} knows {model.num_classes} classes, but the target's class list"
-            f" {rows.class_list} has {len(rows.classes)}."
+            f" {rows.class_list} has {len(rows.classes)}; `omnisrc train --init {checkpoint}` takes its trunk alone."
         )

@@ -66,19 +66,13 @@ class TeacherFile:
 
 
 def find_teacher(study: Study, given: str) -> Path:
-    """The weights that `--teacher` means: a run of this workspace, a file, or a released network in models/.
+    """The weights that `--teacher` means: a folder of a pretrained network, or what `find_weights` finds.
 
     Raises:
         UserError: there is none; the sentence says which command makes it or which file to put where.
     """
-    run = study.runs / given
-    if len(Path(given).parts) == 1 and run.is_dir():
-        for name in ("best.safetensors", "last.safetensors"):
-            if (run / name).is_file():
-                return run / name
-        raise UserError(f"The run {given} has no weights yet; let it train on with `omnisrc train --name {given}`.")
-    folder = find_folder(given, study.models)
-    return folder or find_weights(given, study.models)
+    folder = None if (study.runs / given).is_dir() else find_folder(given, study.models)
+    return folder or find_weights(given, study.models, study.runs)
 
 
 def open_teacher(

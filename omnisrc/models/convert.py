@@ -1,42 +1,31 @@
-"""Writes a file of weights in another layout: ours, or MMAction2's."""
+"""Writes a file of weights in another layout: ours, MMAction2's, PySlowFast's or PyTorchVideo's."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from omnisrc.errors import UserError, WorldError
 from omnisrc.models.adding import part_of
-from omnisrc.models.checkpoints.formats import FORMATS, format_of
+from omnisrc.models.checkpoints.formats import Restoring, format_of, writable
 from omnisrc.models.checkpoints.load import CheckpointReport, load_model
 from omnisrc.models.checkpoints.ours import save_weights
 from omnisrc.models.checkpoints.read import read_checkpoint
 from omnisrc.models.create import MODELS
 from omnisrc.models.fetch import publish
 from omnisrc.models.recogniser import Recogniser
+from omnisrc.models.trunks.slowfast import SlowFast
 
-LAYOUTS = ("safetensors", "mmaction2")
-
-MARKS = {
-    "tsm": ".conv1.conv.net.",
-    "slowfast": "slow_path.",
-    "ipcsn": ".conv2.1.conv.",
-    "ircsn": ".conv2.0.conv.",
-    "r2plus1d": ".conv_s.",
-    "i3d_nl": ".non_local_block.",
-    "omni": "cls_head.fc3d.6.",
-    "trn": "cls_head.consensus.",
-    "c3d": "backbone.conv1a.conv.",
-}
-"""What MMAction2's names of a family have and those of plain ResNets have not. ipCSN's have irCSN's too."""
-PLAIN = ("tsn_r", "slowonly_r", "i3d_r")
-UNSEEN = {"dropout", "zero_init_gamma"}
+FOREIGN = {"mmaction2": "MMAction2", "pyslowfast": "PySlowFast", "pytorchvideo": "PyTorchVideo"}
+LAYOUTS = ("safetensors", *FOREIGN)
+UNSEEN = {"dropout", "zero_init_gamma", "norm_momentum"}
 """Arguments of a model that are for training alone, which no layout keeps."""
 
 
@@ -44,7 +33,7 @@ def convert(path: Path, layout: str, output: Path | None = None, averaged: bool 
     """The file written and its SHA-256. It is read back before it gets its name: every tensor must be the same.
 
     Args:
-        output: a file; None: beside `path`, for MMAction2 with the first 8 digits of the hash in its name, as it does.
+        output: a file; None: beside `path`, in another layout with the first 8 digits of the hash in its name.
 
     Raises:
         UserError: `path` is no recogniser's, the layout is unknown or has no names for this model, or `output` exists.
@@ -52,16 +41,17 @@ def convert(path: Path, layout: str, output: Path | None = None, averaged: bool 
     """
     if layout not in LAYOUTS:
         raise UserError(f"there is no layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
-    model, report = load_model(path, averaged=averaged)
+    model, report = load_model(path, averaged=averaged, blobs=True)
     if layout == "safetensors":
         goal = _free(output or path.with_suffix(".safetensors"))
         with part_of(goal) as part:
             sha256 = save_weights(model, part, travelling(report))
             _check(model, part)
             return publish(part, goal), sha256
-    data = _mmaction2(model, report)
+    data = _foreign(layout, model, report)
     sha256 = hashlib.sha256(data).hexdigest()
-    goal = _free(output or path.with_name(f"{path.stem}_mmaction2-{sha256[:8]}.pth"))
+    suffix = "pth" if layout == "mmaction2" else "pyth"
+    goal = _free(output or path.with_name(f"{path.stem}_{layout}-{sha256[:8]}.{suffix}"))
     with part_of(goal) as part:
         try:
             part.write_bytes(data)
@@ -82,34 +72,57 @@ def _free(goal: Path) -> Path:
     return goal
 
 
-def _mmaction2(model: Recogniser, report: CheckpointReport) -> bytes:
-    names = mmaction2_names(model.name, list(model.state_dict()))
-    state = {names[key]: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    meta: dict[str, Any] = {"omnisrc": {key: report.meta[key] for key in ("licence", "source") if key in report.meta}}
-    if report.meta.get("classes"):
-        meta |= {"CLASSES": report.meta["classes"], "dataset_meta": {"classes": report.meta["classes"]}}
+def _foreign(layout: str, model: Recogniser, report: CheckpointReport) -> bytes:
+    """A file as the other project's loader takes it."""
+    names, form = names_in(layout, model.name, list(model.state_dict())), writable(layout, model.name)
+    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    restored = form.unadapt(state) if isinstance(form, Restoring) else state
+    renamed = {names[key]: value for key, value in restored.items()}
     stream = io.BytesIO()
-    torch.save({"meta": meta, "state_dict": state}, stream)
+    torch.save(_mmaction2(renamed, report) if layout == "mmaction2" else _pyslowfast(renamed, model), stream)
     return stream.getvalue()
 
 
-def mmaction2_names(model: str, keys: list[str]) -> dict[str, str]:
-    """MMAction2's name of each of our keys, by the layout that has the family's mark and no other's.
+def _mmaction2(state: Mapping[str, torch.Tensor], report: CheckpointReport) -> dict[str, Any]:
+    meta: dict[str, Any] = {"omnisrc": {key: report.meta[key] for key in ("licence", "source") if key in report.meta}}
+    if report.meta.get("classes"):
+        meta |= {"CLASSES": report.meta["classes"], "dataset_meta": {"classes": report.meta["classes"]}}
+    return {"meta": meta, "state_dict": dict(state)}
 
-    Raises UserError where there is none.
-    """
-    family = next((family for family in MARKS if model.startswith(family)), "")
-    wanted = {family} - {""} | ({"ircsn"} if family == "ipcsn" else set())
-    for form in FORMATS if family or model.startswith(PLAIN) else ():
-        rename = getattr(form, "their_key", None)
-        if form.NAME != "mmaction2" or rename is None:
-            continue
-        names = {key: rename(key) for key in keys}
-        marked = {family for family, mark in MARKS.items() if any(mark in name for name in names.values())}
-        whole = all(form.our_key(name) == key for key, name in names.items())
-        if marked == wanted and whole and format_of(names.values()) is form:
-            return names
-    raise UserError(f"{model} has no names in MMAction2's layout: keep the file as it is, or use --to safetensors")
+
+def _pyslowfast(state: Mapping[str, torch.Tensor], model: Recogniser) -> dict[str, Any]:
+    """PyTorchVideo's loader takes the weights alone, PySlowFast's the config's text too."""
+    spec = model.input
+    config: dict[str, Any] = {
+        "DATA": {
+            "NUM_FRAMES": spec.clip_len,
+            "SAMPLING_RATE": spec.frame_interval,
+            "MEAN": [value / 255 for value in spec.mean],
+            "STD": [value / 255 for value in spec.std],
+        },
+        "MODEL": {"NUM_CLASSES": model.num_classes, "ARCH": _arch(model)},
+    }
+    if isinstance(model.trunk, SlowFast):
+        config["SLOWFAST"] = {"ALPHA": model.trunk.alpha}
+    return {"model_state": dict(state), "epoch": 0, "cfg": yaml.safe_dump(config)}
+
+
+def _arch(model: Recogniser) -> str:
+    """PySlowFast's word for a network."""
+    family = model.name.split("_")[0].replace("slowonly", "slow")
+    return family if model.args.get("halve", True) else f"{family}_nopool"
+
+
+def names_in(layout: str, model: str, keys: Sequence[str]) -> dict[str, str]:
+    """The layout's name of each of our keys. Raises UserError where it has none for this model."""
+    form = writable(layout, model)
+    names = {} if form is None else {key: form.their_key(key) for key in keys}
+    read = format_of(list(names.values()))
+    if form is None or read is not form or any(form.our_key(name) != key for key, name in names.items()):
+        raise UserError(
+            f"{model} has no names in {FOREIGN[layout]}'s layout: keep the file as it is, or use --to safetensors"
+        )
+    return names
 
 
 def _check(model: Recogniser, part: Path) -> None:

@@ -1,4 +1,7 @@
-"""Fetches weights into a workspace's models/: whole and with the hash that was promised, or not at all."""
+"""Fetches weights into a workspace's models/: whole and with the hash that was promised, or not at all.
+
+An attempt that breaks off is gone on with by the next one (see `partial`).
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from omnisrc.errors import ErrorClass, ItemError, UserError, WorldError
+from omnisrc.models.partial import Partial, partial_of, pour
 from omnisrc.models.released import HOST, SUFFIXES, Released, find_weights, released_named
 from omnisrc.models.settings import ModelSettings
 from omnisrc.shards.write import sync_folder
 from omnisrc.web.addresses import AllowedHosts
 from omnisrc.web.client import AGENT, Client, Patience
-from omnisrc.web.download import Body, BodyLimits, read_body
 from omnisrc.web.hosts import HostGate, Pace
 from omnisrc.web.urls import WebUrl, parse_url
 
@@ -24,6 +27,7 @@ Report = Callable[[int, int | None], None]
 SHA256 = re.compile(r"[0-9a-f]{8,64}")
 NAMED = re.compile(r"-([0-9a-f]{8})\.(?:pth|pt|pyth)$")
 DAY_S = 86400.0
+BROKEN = (ErrorClass.TRUNCATED, ErrorClass.TIMEOUT, ErrorClass.CONNECT)
 REFUSALS = (ErrorClass.HTTP_4XX, ErrorClass.BAD_URL, ErrorClass.REFUSED_ADDRESS, ErrorClass.TOO_LARGE)
 
 
@@ -32,25 +36,43 @@ def silent(done: int, total: int | None) -> None:
 
 
 def weights_for(
-    name: str, folder: Path, settings: ModelSettings, agreed: bool = False, report: Report = silent
+    name: str,
+    folder: Path,
+    settings: ModelSettings,
+    agreed: bool = False,
+    report: Report = silent,
+    runs: Path | None = None,
 ) -> Path:
-    """The file that `name` means (see `find_weights`); a released one that is lacking is fetched where that is agreed.
+    """The file that `name` means (see `find_weights`). A URL's is fetched where it is lacking, for it was asked for; a
+    released one where that is agreed.
 
     Raises:
         UserError: there is none, and no leave to fetch it; the sentence says which command fetches it.
         WorldError: it cannot be fetched.
     """
-    fetch_lacking(name, folder, settings, agreed, report)
-    return find_weights(name, folder)
+    fetch_lacking(name, folder, settings, agreed, report, runs)
+    return find_weights(name, folder, runs)
 
 
 def fetch_lacking(
-    name: str, folder: Path, settings: ModelSettings, agreed: bool = False, report: Report = silent
+    name: str,
+    folder: Path,
+    settings: ModelSettings,
+    agreed: bool = False,
+    report: Report = silent,
+    runs: Path | None = None,
 ) -> None:
-    """Fetches a released file that `name` means, where that is agreed and none of that name is in `folder`."""
-    released = released_named(name)
-    if released and (agreed or settings.download) and not any((folder / file.file).is_file() for file in released):
-        fetch_released(released[0], folder, settings, report)
+    """Fetches what `weights_for` would, where it lacks; nothing for other names."""
+    released = released_named(name) if agreed or settings.download else []
+    if not released and "://" not in name:
+        return
+    try:
+        find_weights(name, folder, runs)
+    except UserError:
+        if released:
+            fetch_released(released[0], folder, settings, report)
+        else:
+            fetch(name, folder, settings, report=report)
 
 
 def fetch_released(file: Released, folder: Path, settings: ModelSettings, report: Report = silent) -> Path:
@@ -78,24 +100,57 @@ def fetch(url: str, folder: Path, settings: ModelSettings, sha256: str = "", rep
     mirrored = bool(settings.mirror) and url.startswith(settings.mirror)
     if target.url.scheme != "https" and len(promised) < 64 and not mirrored:
         raise UserError(f"{url} is plain http, which anybody on the way can change: give all 64 digits with --sha256.")
-    if (folder / name).exists():
-        raise UserError(f"There is {folder / name} already; remove it to fetch it again.")
+    goal = folder / name
+    if goal.exists():
+        raise UserError(f"There is {goal} already; remove it to fetch it again.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        body = asyncio.run(_download(target, folder, settings, report))
+        with partial_of(url, goal) as partial:
+            if partial is None:
+                return goal
+            _complete(target, partial, promised, settings, report)
+            return publish(partial.path, goal)
     except ItemError as error:
         raise _sentence(url, error, settings) from error
-    part = body.source
-    assert isinstance(part, Path), "everything goes to a file"
-    try:
-        if not body.sha256.startswith(promised):
+    except OSError as error:
+        raise WorldError(f"The weights file {goal} could not be written: {error.strerror or error}.") from error
+
+
+def _complete(target: WebUrl, partial: Partial, promised: str, settings: ModelSettings, report: Report) -> None:
+    """Brings a part to its end and checks the whole; what was gone on with and is another content, once from its start.
+
+    Raises ItemError, and UserError for another content than was promised.
+    """
+    begun = partial.size
+    while True:
+        _go_on(target, partial, settings, report)
+        sha256 = partial.sha256()
+        if sha256.startswith(promised):
+            return
+        partial.clear()
+        if not begun:
             raise UserError(
-                f"{url} has the SHA-256 {body.sha256[:16]}... and not {promised[:16]}...: it is another file, or "
-                "was changed on the way; nothing was kept."
+                f"{target} has the SHA-256 {sha256[:16]}... and not {promised[:16]}...: it is another file, or was "
+                "changed on the way; nothing was kept."
             )
-        return publish(part, folder / name)
-    finally:
-        part.unlink(missing_ok=True)
+        begun = 0
+
+
+def _go_on(target: WebUrl, partial: Partial, settings: ModelSettings, report: Report) -> None:
+    """Asks for what is lacking until it is there, as long as a broken connection has brought more than the last.
+
+    A part that the server no longer has is begun again.
+    """
+    most = partial.size
+    while not partial.whole:
+        resumed = partial.kept
+        try:
+            asyncio.run(_download(target, partial, settings, report))
+            return
+        except ItemError as error:
+            if error.error not in BROKEN or (partial.size <= most and not (resumed and not partial.size)):
+                raise
+            most = partial.size
 
 
 def publish(part: Path, path: Path) -> Path:
@@ -131,32 +186,35 @@ def _promised(url: str, name: str, sha256: str) -> str:
     if given and named and not given.startswith(named[1]) and not named[1].startswith(given):
         raise UserError(f"--sha256 {sha256[:16]} is not the {named[1]} in the name of {name}: check both.")
     if not given and not named:
-        raise UserError(f"{url} says no hash in its name: give --sha256, so that no other file is taken for it.")
+        raise UserError(
+            f"{url} says no hash in its name: give it with `omnisrc models add {url} --sha256 HEX`, so that no other "
+            "file is taken for it."
+        )
     return given or (named[1] if named else "")
 
 
-async def _download(target: WebUrl, folder: Path, settings: ModelSettings, report: Report) -> Body:
-    """The body as a temporary file in `folder`. The host that the user names may be private, others not."""
-    done, total = 0, None
-
-    def count(more: int) -> None:
-        nonlocal done
-        done += more
-        report(done, total)
-
-    limits = BodyLimits(
-        settings.max_bytes, settings.min_speed, memory_bytes=0, folder=folder, prefix=".fetching-", count=count
-    )
+async def _download(target: WebUrl, partial: Partial, settings: ModelSettings, report: Report) -> None:
+    """The rest of a part. The host that the user names may be private, others not."""
     allowed = AllowedHosts(frozenset({(target.host, target.port)}))
     patience = Patience(deadline_s=DAY_S)
     async with (
         Client(AGENT, HostGate(Pace(1)), allow=allowed, patience=patience) as client,
-        client.get(str(target)) as answer,
+        client.get(str(target), headers=partial.wish()) as answer,
     ):
-        answer.raise_for_status()
-        total = answer.response.content_length
-        report(0, total)
-        return await read_body(answer, limits)
+        if answer.status == 416:
+            partial.clear()  # there is less than came: it is another file
+            raise ItemError(ErrorClass.TRUNCATED, "the file is another now", http_status=416)
+        if answer.status != 206:
+            answer.raise_for_status()
+        total = partial.begin(answer)
+        if (total or 0) > settings.max_bytes:
+            raise ItemError(ErrorClass.TOO_LARGE, f"{total} bytes, the limit is {settings.max_bytes}")
+        report(partial.size, total)
+        await pour(answer, partial, settings.max_bytes, settings.min_speed, lambda: report(partial.size, total))
+        if total is not None and partial.size < total:
+            raise ItemError(ErrorClass.TRUNCATED, f"{partial.size} of {total} bytes", http_status=answer.status)
+        if not partial.size:
+            raise ItemError(ErrorClass.EMPTY, "no bytes")
 
 
 def _sentence(url: str, error: ItemError, settings: ModelSettings) -> UserError | WorldError:
@@ -166,5 +224,5 @@ def _sentence(url: str, error: ItemError, settings: ModelSettings) -> UserError 
         return UserError(f"{url} cannot be fetched ({error}); check the address.")
     return WorldError(
         f"{url} could not be fetched ({error}); try again, or fetch it where there is a network and give the file to "
-        "`omnisrc models add FILE`."
+        "`omnisrc models add FILE`; what has come is kept where the server lets one go on from it."
     )

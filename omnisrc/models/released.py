@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from omnisrc.errors import UserError
 from omnisrc.models.inputs import Triple
@@ -186,21 +187,28 @@ def released_named(name: str) -> list[Released]:
     return [file for file in RELEASED if name in (file.name, file.model, file.model.split("_")[0])]
 
 
-def find_weights(name: str, folder: Path) -> Path:
-    """The file that `--teacher NAME|FILE` means: a path, a file (or a folder of transformers') in the workspace's
-    `models/`, or a released one there.
+def find_weights(name: str, folder: Path, runs: Path | None = None) -> Path:
+    """The file that every option for weights means (--checkpoint, --init, --model, --teacher): a path, a run of
+    `runs`, a file (or a folder of transformers') in the workspace's `models/`, or a released one there.
 
-    A family (`slowonly`, `tsn_r50`) means the first of its released files that is in `folder`. Raises UserError that
-    says which file to put where.
+    A family (`slowonly`, `tsn_r50`) means the first of its released files that is in `folder`, a URL the file of its
+    name there. Raises UserError that says which file to put where.
     """
     given = Path(name)
     if given.is_file() or (len(given.parts) > 1 and is_pretrained(given)):
         return given
+    if "://" in name:
+        return _fetched(name, folder)
+    if runs is not None and len(given.parts) == 1 and (runs / given).is_dir():
+        return run_weights(runs / given)
     if is_pretrained(folder / given):
         return folder / given
     if given.suffix in SUFFIXES or len(given.parts) > 1:
         if not (folder / given).is_file():
-            raise UserError(f"there is no weights file {given}, and none in {folder} of that name: check the path")
+            raise UserError(
+                f"there is no weights file {given}, and none in {folder} of that name: check the path, or see what is "
+                "there with `omnisrc models list`"
+            )
         return folder / given
     fitting = released_named(name)
     names = [f"{name}{suffix}" for suffix in SUFFIXES] + [file.file for file in fitting]
@@ -208,6 +216,23 @@ def find_weights(name: str, folder: Path) -> Path:
         if (folder / file_name).is_file():
             return folder / file_name
     raise UserError(_advice(name, folder, fitting))
+
+
+def run_weights(folder: Path) -> Path:
+    """The best weights of a run on val, or its last where there was no val. Raises UserError where it has none yet."""
+    for weights in (folder / "best.safetensors", folder / "last.safetensors"):
+        if weights.is_file():
+            return weights
+    raise UserError(
+        f"The run {folder.name} has no weights yet; go on with it by `omnisrc train --resume --name {folder.name}`."
+    )
+
+
+def _fetched(url: str, folder: Path) -> Path:
+    path = folder / Path(urlsplit(url).path).name
+    if path.is_file():
+        return path
+    raise UserError(f"{url} has not been fetched: fetch it with `omnisrc models add {url}`, which checks its hash")
 
 
 def _advice(name: str, folder: Path, fitting: list[Released]) -> str:

@@ -14,7 +14,7 @@ class ModelSettings:
     """How released weights are fetched."""
 
     mirror: str = ""  # URL of a folder with the released files under their paths; empty: where they were released
-    download: bool = False  # fetch what --teacher and --init name and models/ lacks, as --download does
+    download: bool = False  # fetch what --checkpoint, --init and --teacher name and models/ lacks, as --download does
     max_bytes: Size = LARGEST  # of one weights file
     min_speed: int = 1000  # bytes/s, over a whole download
 

@@ -15,6 +15,7 @@ import yaml
 
 from omnisrc.config import load_yaml, near
 from omnisrc.errors import UserError
+from omnisrc.models.released import run_weights
 from omnisrc.shards.attribution import JSON_LINES, TEXT
 from omnisrc.train.settings import TrainSettings
 
@@ -166,10 +167,7 @@ def weights_of(runs: Path, name: str) -> Path:
         there = sorted(file.parent.name for file in runs.glob("*/run.yaml"))
         hint = near(name, there) if there else " Train one with `omnisrc train`."
         raise UserError(f"There is no run {name!r}.{hint}")
-    for weights in (folder.best, folder.last):
-        if weights.exists():
-            return weights
-    raise UserError(f"The run {name} has no weights yet; go on with it by `omnisrc train --resume --name {name}`.")
+    return run_weights(runs / name)
 
 
 def _plain(value: Any) -> Any:

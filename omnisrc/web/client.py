@@ -30,6 +30,7 @@ AGENT = "omnisrc"
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 SMALL_BODY = 65536
+WANDERING = frozenset({"Range", "If-Range"})
 LINGER_S, LINGER_AFTER_TIMEOUT_S = 0.1, 1.5
 
 
@@ -145,7 +146,8 @@ class Client:
         optouts: OwnersWishes | None = None,
         deadline_s: float | None = None,
     ) -> AsyncIterator[Answer]:
-        """The final answer to a GET, inside the gate of the site that gave it. `headers` stay with the first origin.
+        """The final answer to a GET, inside the gate of the site that gave it. `headers` stay with the first origin,
+        for a key is for the server that it was meant for; but what says which part is wanted goes with a redirect.
 
         Raises ItemError: BAD_URL, REFUSED_ADDRESS, ROBOTS and OPT_OUT (of any hop, before a body is read), REDIRECT (a
         loop, too many, or to nowhere), DNS, CONNECT, TLS, TIMEOUT. What the block raises while it reads the body comes
@@ -163,7 +165,7 @@ class Client:
                 async with self._asked(target, headers, left) as response:
                     if optouts is not None:
                         optouts.heed(target, response.status, response.headers)
-                    if response.status != 200:
+                    if response.status not in (200, 206):
                         await _finish(response)
                     onward = self._onward(target, response)
                     if onward is None:
@@ -175,7 +177,7 @@ class Client:
                 raise ItemError(ErrorClass.REDIRECT, f"{reason}, at {onward}", http_status=response.status)
             seen.add(str(onward))
             if onward.origin != target.origin:
-                headers = None  # a key is for the server that it was meant for
+                headers = {name: value for name, value in (headers or {}).items() if name in WANDERING}
             target = onward
 
     @asynccontextmanager

@@ -15,7 +15,7 @@ import torch
 
 from omnisrc.cli.main import run
 from omnisrc.models import about, load_model, released, save_weights
-from omnisrc.models.convert import mmaction2_names
+from omnisrc.models.convert import names_in
 from omnisrc.models.released import RELEASED, Released
 from tests.local_web import LocalWeb
 from tests.models.networks import same, seasoned
@@ -52,7 +52,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 def mmaction2_file(path: Path, name: str = "slowonly_r18", classes: int = 5, **meta: Any) -> Any:
     model = seasoned(name, classes)
-    names = mmaction2_names(name, list(model.state_dict()))
+    names = names_in("mmaction2", name, list(model.state_dict()))
     state = {names[key]: value for key, value in model.state_dict().items()}
     torch.save({"meta": meta, "state_dict": state}, path)
     return model
@@ -143,7 +143,7 @@ def test_without_a_network_one_sentence_says_so(workspace: Path, capsys: pytest.
 def test_convert_goes_to_mmaction2_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     origin = seasoned("tsn_r50")
     save_weights(origin, tmp_path / "x.safetensors", {"classes": list("abcde"), "licence": "CC0-1.0"})
-    assert mmaction2_names("tsn_r50", list(origin.state_dict()))["head.fc.bias"] == "cls_head.fc_cls.bias"
+    assert names_in("mmaction2", "tsn_r50", list(origin.state_dict()))["head.fc.bias"] == "cls_head.fc_cls.bias"
     code, theirs, _ = command(capsys, "convert", tmp_path / "x.safetensors", "--to", "mmaction2")
     assert code == 0 and Path(theirs["file"]).name == f"x_mmaction2-{theirs['sha256'][:8]}.pth"
     stored = torch.load(theirs["file"], weights_only=True)

@@ -15,14 +15,14 @@ import yaml
 
 from omnisrc.errors import UserError
 from omnisrc.models import create_model, load_checkpoint, load_model, save_weights
-from omnisrc.models.convert import mmaction2_names
+from omnisrc.models.convert import convert, names_in
 from tests.models.networks import same, seasoned, views
 
 State = dict[str, torch.Tensor]
 
 
 def mmaction2(state: State) -> State:
-    names = mmaction2_names("slowonly_r50" if state["trunk.conv1.weight"].ndim == 5 else "tsn_r50", list(state))
+    names = names_in("mmaction2", "slowonly_r50" if state["trunk.conv1.weight"].ndim == 5 else "tsn_r50", list(state))
     return {names[key]: value for key, value in state.items()}
 
 
@@ -118,41 +118,6 @@ def test_pyslowfasts_file_and_its_settings_are_read(tmp_path: Path) -> None:
     assert (model.input.frame_interval, model.name) == (16, "slowonly_r50")
 
 
-def as_blobs(state: State) -> dict[str, np.ndarray]:
-    """Caffe2's names, as PySlowFast's converter documents them: res2_0_branch2a_w, res2_0_branch2a_bn_riv, pred_w."""
-    parts = {"weight": "s", "bias": "b", "running_mean": "rm", "running_var": "riv"}
-    blobs = {}
-    for key, value in as_pyslowfast(state).items():
-        if key.endswith("num_batches_tracked"):
-            continue
-        module, _, what = key.rpartition(".")
-        norm = module.endswith(("bn", "_bn"))
-        name = module.replace("s1.pathway0_stem.conv", "conv1").replace("s1.pathway0_stem.bn", "res_conv1_bn")
-        name = name.replace("head.projection", "pred").replace("branch2.", "branch2")
-        name = re.sub(r"^s(\d)\.pathway0_res(\d+)\.", r"res\1_\2_", name)
-        blobs[f"{name}_{parts[what] if norm else what[0]}"] = value.numpy()
-    return blobs
-
-
-def test_caffe2s_blobs_are_read_and_nothing_else_of_their_pickle(tmp_path: Path) -> None:
-    origin = seasoned("slowonly_r50")
-    blobs: dict[str, Any] = {**as_blobs(origin.state_dict()), "lr": np.ones(1), "conv1_w_momentum": np.ones(3)}
-    assert {"conv1_w", "res_conv1_bn_riv", "res5_2_branch2c_bn_s", "res2_0_branch1_w", "pred_b"} <= set(blobs)
-    (tmp_path / "SLOWONLY.pkl").write_bytes(pickle.dumps({"blobs": blobs}, protocol=2))
-    model, report = load_model(tmp_path / "SLOWONLY.pkl")
-    assert same(model, origin) and report.format == "pyslowfast" and report.meta["std"] == [57.375] * 3
-    ran = tmp_path / "ran"
-
-    class Code:
-        def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-            return ran.touch, ()
-
-    (tmp_path / "code.pkl").write_bytes(pickle.dumps({"blobs": {**blobs, "more": Code()}}, protocol=2))
-    with pytest.raises(UserError, match="holds pickled code"):
-        load_model(tmp_path / "code.pkl")
-    assert not ran.exists()
-
-
 def test_a_pickled_config_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Older files hold fvcore's CfgNode, a dict with code behind it: it is read as nothing."""
     import sys
@@ -245,4 +210,4 @@ def test_a_file_of_an_object_array_is_no_way_in(tmp_path: Path) -> None:
     pickle.dump({"blobs": {"conv1_w": np.array([{"a": 1}], dtype=object), "pred_w": np.ones(2)}}, stream, 2)
     (tmp_path / "x.pkl").write_bytes(stream.getvalue())
     with pytest.raises(UserError, match="unknown kind"):
-        load_model(tmp_path / "x.pkl")
+        convert(tmp_path / "x.pkl", "safetensors")

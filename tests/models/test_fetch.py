@@ -86,7 +86,7 @@ def test_a_body_that_breaks_off_leaves_nothing_and_can_be_asked_again(
 
 def test_what_no_hash_vouches_for_is_not_asked_for(web: LocalWeb, tmp_path: Path) -> None:
     for url, given, sentence in (
-        (f"{web.url}/tiny.pth", "", "says no hash in its name: give --sha256"),
+        (f"{web.url}/tiny.pth", "", "says no hash in its name: give it with `omnisrc models add .* --sha256"),
         (f"{web.url}/tiny-1a2b3c4d.pth", "", "is plain http"),
         (f"{web.url}/tiny.pth", "1a2b3c4d", "is plain http"),
         (f"{web.url}/tiny.pth", "secret", "is no SHA-256"),

@@ -88,6 +88,24 @@ TOLD: list[tuple[str, dict[str, Any], Layout, str, dict[str, Any]]] = [
         "SLOWFAST_8x8_R50.pyth",
         {"model": "slowfast_r50", "model_args": {"alpha": 4, "lateral_kernel": 7}},
     ),
+    (
+        "slowfast_r101",
+        {"slow_timed": 6, "fast_timed": 6},
+        pytorchvideo.SLOWFAST,
+        "SLOWFAST_16x8_R101_50_50.pyth",
+        {
+            "model": "slowfast_r101",
+            "model_args": {"alpha": 4, "lateral_kernel": 5, "slow_timed": 6, "fast_timed": 6},
+            "sampling": {"clip_len": 64, "frame_interval": 2, "num_segments": 1},
+        },
+    ),
+    (
+        "slowfast_r50",
+        {"alpha": 8},
+        pytorchvideo.SLOWFAST,
+        "SLOWFAST_4x16_R50.pyth",
+        {"model": "slowfast_r50", "model_args": {"alpha": 8, "lateral_kernel": 7}, "sampling": THIRTY_TWO},
+    ),
     ("slowonly_r50", {}, mmaction.LAYOUT, "legacy.pth", {"mean": IMAGENET_MEAN}),
 ]
 

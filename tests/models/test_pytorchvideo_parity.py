@@ -26,7 +26,10 @@ HUB: dict[str, tuple[str, dict[str, Any], Layout, int, str, int]] = {
     "r2plus1d_r50": ("r2plus1d_r50", {}, PLAIN, 416, "da1172d14329f646", 28_107_600),
     "slowfast_r50": ("slowfast_r50", {}, SLOWFAST, 662, "988e4c34337b83c8", 34_566_488),
     "slowfast_r101": ("slowfast_r101", {}, SLOWFAST, 1274, "7507cb8170d906dd", 62_826_968),
-}
+    "slowfast_16x8_r101_50_50": (
+        "slowfast_r101", {"slow_timed": 6, "fast_timed": 6}, SLOWFAST, 1274, "899d534f69f82123", 53_774_808,
+    ),
+}  # fmt: skip
 
 # model, arguments, layout, frames; logits[0, 0:4], argmax of row 0, mean and std of logits, of two clips of 32 x 32
 NARROW_OUTPUTS: list[tuple[str, dict[str, Any], Layout, int, tuple[float, ...], int, tuple[float, float]]] = [

@@ -1,4 +1,4 @@
-"""X3D is PyTorchVideo's: its layout, its counts, its cost, its outputs."""
+"""X3D is PyTorchVideo's, and MMAction2's with one norm more: layouts, counts, cost, outputs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from omnisrc.models import create_model
+from omnisrc.models.checkpoints import mmaction2
 from omnisrc.models.checkpoints.pytorchvideo_x3d import adapt, our_key, their_key
 from tests.models.goldens import fill, noise
 from tests.models.networks import check_stages, season
@@ -95,3 +96,19 @@ def test_onnx_gives_the_same_logits(tmp_path: Path) -> None:
     (onnx,) = session.run(None, {session.get_inputs()[0].name: clips.numpy()})
     with torch.no_grad():
         assert torch.allclose(torch.from_numpy(onnx), model(clips), atol=1e-4)
+
+
+def test_mmaction2s_names_and_outputs() -> None:
+    """Of MMAction2 1.2.0 in float64: entries, parameters, logits[0, :4], argmax of row 0, mean and deviation of all."""
+    layout = mmaction2.X3D
+    model = create_model("x3d_m", 400, short_cut_norm=True).double().eval()
+    theirs = {layout.their_key(key): value.clone() for key, value in model.state_dict().items()}
+    assert len(theirs) == 568 and sum(parameter.numel() for parameter in model.parameters()) == 3_794_322
+    assert layout.matches(theirs) and layout.matches([key.removeprefix("backbone.") for key in theirs])
+    fill(theirs, small="conv3.bn.weight")
+    model.load_state_dict({str(layout.our_key(key)): value for key, value in theirs.items()})
+    with torch.no_grad():
+        logits = model(noise(2, 3, 4, 64, 64)[:, None])
+    assert logits[0, :4].tolist() == pytest.approx((-0.41734, -0.44985, 0.57435, 0.15706), abs=5.1e-6)
+    assert logits[0].argmax().item() == 305
+    assert (logits.mean().item(), logits.std().item()) == pytest.approx((0.023929, 0.816068), abs=5.1e-7)

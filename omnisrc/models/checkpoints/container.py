@@ -54,6 +54,7 @@ DISCARDED = (
 DICTS = ("fvcore.common.config.CfgNode", "yacs.config.CfgNode")
 """Configs that are dicts with methods; read as plain dicts, which have none of them."""
 
+ZIP = b"PK\x03\x04"
 LOADING = threading.Lock()
 
 NAMED_HASH = re.compile(r"-([0-9a-f]{8})\.(?:pth|pt|pyth)$")
@@ -86,19 +87,25 @@ def fingerprint(path: Path) -> str:
         raise _unreadable(path, error) from error
 
 
-def open_contents(path: Path, averaged: bool = True) -> Contents:
+def open_contents(path: Path, averaged: bool = True, blobs: bool = False) -> Contents:
     """Reads the whole file on the CPU. Raises UserError for anything that is not a sound, code-free weights file.
 
-    Where a file holds weights and their moving average, `averaged` chooses.
+    Where a file holds weights and their moving average, `averaged` chooses. Caffe2's pickled blobs are refused but
+    where `blobs` asks for their arrays.
     """
     head = _head(path)
     sha256 = fingerprint(path)
     _check_named_hash(path, sha256)
     if _is_safetensors(path, head):
         return _open_safetensors(path, sha256)
-    if head.startswith((b"PK\x03\x04", b"\x80")) or path.suffix == ".pkl":
+    if path.suffix == ".pkl" and not head.startswith(ZIP):
+        return _open_blobs(path, sha256, blobs)
+    if head.startswith((ZIP, b"\x80")):
         return _open_torch(path, sha256, averaged)
-    raise UserError(f"{path} is not a weights file: expected .safetensors, or a PyTorch .pth, .pt or .pyth")
+    raise UserError(
+        f"{path} is not a weights file: expected .safetensors, or a PyTorch .pth, .pt or .pyth; `omnisrc models list` "
+        "names some"
+    )
 
 
 def own_metadata(path: Path) -> Mapping[str, Any] | None:
@@ -156,10 +163,13 @@ def _sound(path: Path) -> Iterator[None]:
             raise _unreadable(path, error) from error
         refused = _refused_code(error)
         if refused is None:
-            raise UserError(f"weights file {path} is cut short, damaged or no such file: fetch it again") from error
+            raise UserError(
+                f"weights file {path} is cut short, damaged or no such file: fetch it again, with `omnisrc models add` "
+                "where it has a name or a URL"
+            ) from error
         raise UserError(
-            f"weights file {path} holds pickled code ({refused}) and is refused: ask for a plain state_dict or a "
-            ".safetensors file"
+            f"weights file {path} holds pickled code ({refused}) and is refused: ask for a plain state_dict "
+            "(`torch.save(model.state_dict(), FILE)`) or a .safetensors file"
         ) from None
 
 
@@ -187,10 +197,7 @@ def _open_safetensors(path: Path, sha256: str) -> Contents:
 
 
 def _open_torch(path: Path, sha256: str, averaged: bool) -> Contents:
-    loaded = read_caffe2(path) if path.suffix == ".pkl" else _load(path)
-    if not isinstance(loaded, Mapping):
-        raise UserError(f"weights file {path} holds a {type(loaded).__name__}, not a state_dict")
-    found = choose(loaded, averaged)
+    found = choose(_mapping(path, _load(path)), averaged)
     if not found.state:
         raise UserError(f"weights file {path} holds no tensors: it is not a state_dict")
     return Contents(path, sha256, found.state, found.beside, notes=found.notes)
@@ -203,7 +210,18 @@ def _load(path: Path) -> Any:
         return torch.load(str(path), map_location="cpu", weights_only=True)
 
 
-def read_caffe2(path: Path) -> Any:
-    """The blobs of a Caffe2 pickle, as tensors."""
+def _open_blobs(path: Path, sha256: str, wanted: bool) -> Contents:
+    if not wanted:
+        raise UserError(
+            f"weights file {path} is a pickle, which can run code, and is refused: `omnisrc models convert {path} --to "
+            "safetensors` reads the arrays of Caffe2's blobs and nothing else of it"
+        )
     with _sound(path):
-        return load_blobs(path)
+        loaded = load_blobs(path)
+    return Contents(path, sha256, dict(_mapping(path, loaded)), notes=("Caffe2's blobs",))
+
+
+def _mapping(path: Path, loaded: Any) -> Mapping[Any, Any]:
+    if not isinstance(loaded, Mapping):
+        raise UserError(f"weights file {path} holds a {type(loaded).__name__}, not a state_dict")
+    return loaded

@@ -115,7 +115,9 @@ def _held(found: Checkpoint) -> str:
 
 def _fits(model: Recogniser, found: Checkpoint) -> str:
     match = found.match
-    return f": it fits {match.name}" if match is not None and match.name != model.name else ""
+    if match is not None and match.name != model.name:
+        return f": it fits {match.name} (--model {match.name})"
+    return f" (`omnisrc models show {found.path}` says what it is)"
 
 
 def _shapes(key: str, target: State, state: State) -> str:

@@ -13,6 +13,7 @@ from omnisrc.models.checkpoints import (
     mmaction2,
     mmaction2_c3d,
     mmaction2_trn,
+    mmaction_inception,
     ours,
     pyslowfast,
     pytorchvideo,
@@ -45,10 +46,18 @@ class Format(Protocol):
 
 @runtime_checkable
 class Adapting(Protocol):
-    """A format whose tensors differ from ours by more than their names."""
+    """A format whose tensors may differ from ours by more than their names."""
 
     def adapt(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The tensors, under our names already, in our order of channels or columns."""
+
+
+@runtime_checkable
+class Restoring(Protocol):
+    """A format that can be written, and whose tensors may differ from ours by more than their names."""
+
+    def unadapt(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """`Adapting.adapt`, back; under our names still."""
 
 
 FORMATS: tuple[Format, ...] = (
@@ -56,16 +65,40 @@ FORMATS: tuple[Format, ...] = (
     mmaction2_trn,
     mmaction2_c3d,
     *mmaction2.LAYOUTS,
+    mmaction.TWO_PATHWAYS,
     mmaction.LAYOUT,
+    mmaction_inception,
     pytorchvideo_x3d,
     *pytorchvideo.LAYOUTS,
-    pyslowfast,
+    *pyslowfast.LAYOUTS,
     tsn_pytorch,
     caffe_c3d,
     torchvision,
     timm,
 )
 """Asked in this order; the first match reads the file."""
+
+
+@runtime_checkable
+class Writable(Format, Protocol):
+    """A format that models can be written in."""
+
+    WRITES: tuple[str, ...]
+
+    def their_key(self, key: str) -> str:
+        """The format's name of our `key`."""
+
+
+def writable(layout: str, model: str) -> Writable | None:
+    """The format of the name `layout` that writes the model of this name: of several, that which names most of it."""
+    ways = [
+        (len(beginning), form)
+        for form in FORMATS
+        if isinstance(form, Writable) and layout == form.NAME
+        for beginning in form.WRITES
+        if model.startswith(beginning)
+    ]
+    return max(ways, key=lambda way: way[0])[1] if ways else None
 
 
 def format_of(keys: Collection[str]) -> Format | None:

@@ -12,6 +12,7 @@ import torch
 
 from omnisrc.models.checkpoints.container import Contents
 
+State = dict[str, torch.Tensor]
 Row = tuple[str, str]
 """(their name, our name), with the same placeholders on both sides."""
 
@@ -48,6 +49,8 @@ class Layout:
     sign: whether a file with these keys is of this layout.
     about: what the file or its format says of itself, as `CheckpointReport.meta`.
     trunk: their prefix of the trunk, which files of a trunk alone may lack.
+    WRITES: how the names of the models begin that are written so; the longest beginning decides between layouts.
+    change, restore: what is done to tensors under our names that differ by more than their names, and back.
     """
 
     NAME: str
@@ -55,6 +58,9 @@ class Layout:
     rows: Sequence[Row]
     about: Callable[[Contents], Mapping[str, Any]]
     trunk: str = ""
+    WRITES: tuple[str, ...] = ()
+    change: Callable[[State], State] = dict
+    restore: Callable[[State], State] = dict
 
     def matches(self, keys: Collection[str]) -> bool:
         return self.sign(keys)
@@ -69,6 +75,12 @@ class Layout:
 
     def their_key(self, key: str) -> str:
         return renamed(key, [(ours, theirs) for theirs, ours in self.rows])
+
+    def adapt(self, state: State) -> State:
+        return self.change(state)
+
+    def unadapt(self, state: State) -> State:
+        return self.restore(state)
 
     def meta(self, contents: Contents) -> Mapping[str, Any]:
         return self.about(contents)

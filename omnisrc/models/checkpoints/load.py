@@ -74,11 +74,17 @@ def load_checkpoint(
     return _fill(model, read_checkpoint(Path(path), averaged), strict, classes)
 
 
-def load_model(path: Path | str, *, averaged: bool = True) -> tuple[Recogniser, CheckpointReport]:
-    """The recogniser that a file holds: built by its metadata or else by its shapes, and strictly filled."""
-    found = read_checkpoint(Path(path), averaged)
+def load_model(path: Path | str, *, averaged: bool = True, blobs: bool = False) -> tuple[Recogniser, CheckpointReport]:
+    """The recogniser that a file holds: built by its metadata or else by its shapes, and strictly filled.
+
+    `blobs`: of Caffe2's pickles too, which are refused otherwise.
+    """
+    found = read_checkpoint(Path(path), averaged, blobs)
     if found.match is None or found.num_classes is None:
-        raise UserError(f"{path} fits no model known here, or has no head: name the model that it is for")
+        raise UserError(
+            f"{path} fits no model known here, or has no head: name the model that it is for, and `omnisrc models show "
+            f"{path} --model NAME` says what it lacks"
+        )
     model = create_model(found.match.name, found.num_classes, **found.match.args)
     return model, _fill(model, found, strict=True)
 

@@ -12,6 +12,7 @@ from typing import Any
 from omnisrc.models.checkpoints.container import Contents
 from omnisrc.models.checkpoints.layout import Layout, Row
 from omnisrc.models.checkpoints.openmmlab import NAMED_SAMPLING, openmmlab_meta
+from omnisrc.models.checkpoints.pytorchvideo_x3d import named_x3d
 
 NAME = "mmaction2"
 
@@ -60,6 +61,14 @@ PATHWAYS: tuple[Row, ...] = (
         for theirs, ours in RESNET
     ),
 )
+EXPANDED: tuple[Row, ...] = (
+    ("backbone.conv1_s.conv.{p}", "trunk.conv1_xy.{p}"),
+    ("backbone.conv1_t.conv.{p}", "trunk.conv1_t.{p}"),
+    ("backbone.conv1_t.bn.{p}", "trunk.bn1.{p}"),
+    ("backbone.{at}se_module.{rest}", "trunk.{at}se.{rest}"),
+    ("cls_head.fc1.{p}", "head.fc1.{p}"),
+    ("cls_head.fc2.{p}", "head.fc.{p}"),
+)
 PER_SOURCE: tuple[Row, ...] = (
     ("backbone.{rest}", "trunk.{rest}"),
     ("cls_head.fc2d.2.{p}", "head.image_bn.{p}"),
@@ -79,7 +88,12 @@ def _holding(part: str) -> Callable[[Collection[str]], bool]:
     return sign
 
 
+PLAIN = ("tsn_r", "slowonly_r", "i3d_r")
 _STEM = re.compile(r"(backbone\.)?((slow|fast)_path\.)?conv1\.conv\.(conv_s\.)?weight")
+
+
+def _expanded(keys: Collection[str]) -> bool:
+    return "backbone.conv1_s.conv.weight" in keys or "conv1_s.conv.weight" in keys
 
 
 def _of_shifted(contents: Contents) -> Mapping[str, Any]:
@@ -127,21 +141,38 @@ def _of_pathways(contents: Contents) -> Mapping[str, Any]:
 
 def _of_per_source(contents: Contents) -> Mapping[str, Any]:
     size = OMNI.size(contents.state)
-    args = size.args | {"image_classes": contents.state["cls_head.fc2d.4.bias"].shape[0]}
+    stills, clips = (contents.state[f"cls_head.{layer}.bias"].shape[0] for layer in ("fc2d.4", "fc3d.6"))
+    args = size.args | ({} if stills == clips else {"image_classes": stills})
     return dict(openmmlab_meta(contents)) | {"model": f"omni_r{size.depth}", "model_args": args}
 
 
-SHIFT = Layout(NAME, _holding(".conv1.conv.net."), (SHIFTED, *RESNET), _of_shifted, "backbone.")
-SHIFT_DEEP = Layout(NAME, _holding(".layer3.22.conv1.conv.net."), (SHIFTED_DEEP, *RESNET), _of_shifted, "backbone.")
-TWO_PATHWAYS = Layout(NAME, _holding("slow_path."), PATHWAYS, _of_pathways, "backbone.")
-IPCSN = Layout(NAME, _holding(".conv2.1.conv."), (*SEPARATED, *RESNET), _of_separated, "backbone.")
-IRCSN = Layout(NAME, _holding(".conv2.0.conv."), (*DEPTHWISE, *RESNET), _of_separated, "backbone.")
-R2PLUS1D = Layout(NAME, _holding("conv1.conv.conv_s."), (*FACTORISED, *RESNET), openmmlab_meta, "backbone.")
-NON_LOCAL = Layout(NAME, _holding(".non_local_block."), RESNET, _of_non_local, "backbone.")
-RESNET_LAYOUT = Layout(NAME, _holding("conv1.conv.weight"), RESNET, openmmlab_meta, "backbone.")
-OMNI = Layout(NAME, lambda keys: "cls_head.fc3d.6.weight" in keys, PER_SOURCE, _of_per_source, "backbone.")
+def _of_expanded(contents: Contents) -> Mapping[str, Any]:
+    """X3D was converted from PySlowFast, and so scaled; its std is rounded."""
+    width = next(value for key, value in contents.state.items() if key.endswith("conv1_s.conv.weight")).shape[0]
+    scaling = {"mean": [114.75] * 3, "std": [57.38] * 3}
+    return (
+        dict(openmmlab_meta(contents))
+        | scaling
+        | named_x3d(contents.path, len(contents.state), width, short_cut_norm=True)
+    )
 
-LAYOUTS = (SHIFT_DEEP, SHIFT, TWO_PATHWAYS, IPCSN, IRCSN, R2PLUS1D, NON_LOCAL, RESNET_LAYOUT, OMNI)
+
+SHIFT = Layout(NAME, _holding(".conv1.conv.net."), (SHIFTED, *RESNET), _of_shifted, "backbone.", ("tsm_",))
+SHIFT_DEEP = Layout(
+    NAME, _holding(".layer3.22.conv1.conv.net."), (SHIFTED_DEEP, *RESNET), _of_shifted, "backbone.", ("tsm_r101",)
+)
+TWO_PATHWAYS = Layout(NAME, _holding("slow_path."), PATHWAYS, _of_pathways, "backbone.", ("slowfast",))
+IPCSN = Layout(NAME, _holding(".conv2.1.conv."), (*SEPARATED, *RESNET), _of_separated, "backbone.", ("ipcsn",))
+IRCSN = Layout(NAME, _holding(".conv2.0.conv."), (*DEPTHWISE, *RESNET), _of_separated, "backbone.", ("ircsn",))
+R2PLUS1D = Layout(
+    NAME, _holding("conv1.conv.conv_s."), (*FACTORISED, *RESNET), openmmlab_meta, "backbone.", ("r2plus1d_r",)
+)
+NON_LOCAL = Layout(NAME, _holding(".non_local_block."), RESNET, _of_non_local, "backbone.", ("i3d_nl",))
+RESNET_LAYOUT = Layout(NAME, _holding("conv1.conv.weight"), RESNET, openmmlab_meta, "backbone.", PLAIN)
+OMNI = Layout(NAME, lambda keys: "cls_head.fc3d.6.weight" in keys, PER_SOURCE, _of_per_source, "backbone.", ("omni",))
+X3D = Layout(NAME, _expanded, (*EXPANDED, *RESNET), _of_expanded, "backbone.", ("x3d",))
+
+LAYOUTS = (X3D, SHIFT_DEEP, SHIFT, TWO_PATHWAYS, IPCSN, IRCSN, R2PLUS1D, NON_LOCAL, RESNET_LAYOUT, OMNI)
 
 matches, our_key, their_key, meta = (
     RESNET_LAYOUT.matches,

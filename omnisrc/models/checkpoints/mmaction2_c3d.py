@@ -11,6 +11,7 @@ from omnisrc.models.checkpoints.openmmlab import openmmlab_meta
 from omnisrc.models.families.c3d import MEAN, STD
 
 NAME = "mmaction2"
+WRITES = ("c3d",)
 
 SAMPLING = {"clip_len": 16, "frame_interval": 1, "num_segments": 1}
 

@@ -11,6 +11,7 @@ from omnisrc.models.checkpoints.container import Contents
 from omnisrc.models.checkpoints.openmmlab import openmmlab_meta
 
 NAME = "mmaction2"
+WRITES = ("trn_r",)
 
 SCALES = "cls_head.consensus.fc_fusion_scales."
 LAYER = {"1": "fc1", "3": "fc2"}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from omnisrc.models.checkpoints.container import Contents
 from omnisrc.models.checkpoints.layout import Layout, Row
+from omnisrc.models.released import Sampling
 
 NAME = "pytorchvideo"
 
@@ -83,26 +86,69 @@ def _of_plain(contents: Contents) -> Mapping[str, Any]:
 
 
 def _of_pathways(contents: Contents) -> Mapping[str, Any]:
-    """Frames of the slow pathway are spread, laterals normed, the slow pathway's channels first, as we have it."""
-    slow, fast = (SLOWFAST.size(contents.state, f"trunk.{way}.") for way in ("slow", "fast"))
-    kernel = contents.state["blocks.0.multipathway_fusion.conv_fast_to_slow.weight"].shape[2]
-    depths = f"r{slow.depth}" if slow.depth == fast.depth else f"r{slow.depth}_r{fast.depth}"
-    return _scaling(contents) | {
-        "model": f"slowfast_{depths}",
-        "model_args": slow.args | {"alpha": 4, "lateral_kernel": kernel},
-    }
+    rates = two_rates(contents.path)
+    told = pathways_of(SLOWFAST, contents, FUSION)
+    told["model_args"] |= {"alpha": rates.alpha}
+    return _scaling(contents) | told | {"sampling": rates.sampling._asdict()}
+
+
+class Rates(NamedTuple):
+    """Of the two pathways: frames of the fast one for each of the slow one, and how the fast one's are sampled."""
+
+    alpha: int
+    sampling: Sampling
+
+
+def two_rates(path: Path) -> Rates:
+    """By the "4x16" in the file's name, the slow pathway's frames and their distance; the fast one's lie 2 apart.
+
+    "32x2" are the fast pathway's own, and a name that says nothing is 8x8's.
+    """
+    named = re.search(r"(?<!\d)(\d{1,2})x(\d{1,2})(?!\d)", path.stem)
+    frames, apart = (int(named[1]), int(named[2])) if named else (8, 8)
+    if apart <= 2:
+        return Rates(4, Sampling(frames, apart, 1))
+    return Rates(apart // 2, Sampling(frames * (apart // 2), 2, 1))
+
+
+def pathways_of(form: Layout, contents: Contents, lateral: str) -> dict[str, Any]:
+    """Model and arguments of a SlowFast network but for its alpha; `lateral` is the name of its first lateral's weight.
+
+    Frames of the slow pathway are spread, laterals normed, the slow pathway's channels first, as we have it.
+    """
+    sizes = {way: form.size(contents.state, f"trunk.{way}.") for way in ("slow", "fast")}
+    slow, fast = sizes["slow"].depth, sizes["fast"].depth
+    args = sizes["slow"].args | {"lateral_kernel": contents.state[lateral].shape[2]}
+    for way in sizes:
+        kernels = [
+            value.shape[2]
+            for key, value in contents.state.items()
+            if re.fullmatch(rf"trunk\.{way}\.layer3\.\d+\.conv1\.weight", form.our_key(key) or "")
+        ]
+        if 1 in kernels:
+            args[f"{way}_timed"] = len(kernels) - kernels.count(1)
+    return {"model": f"slowfast_r{slow}" if slow == fast else f"slowfast_r{slow}_r{fast}", "model_args": args}
 
 
 def _holding(*wanted: str) -> Callable[[Collection[str]], bool]:
     return lambda keys: all(key in keys for key in wanted)
 
 
+FUSION = "blocks.0.multipathway_fusion.conv_fast_to_slow.weight"
 FIRST = "blocks.1.res_blocks.0.branch2.conv_a.weight"
 
-PLAIN = Layout(NAME, _holding(FIRST), _rows((1, 2, 3, 4), 5), _of_plain)
+PLAIN = Layout(
+    NAME,
+    _holding(FIRST),
+    _rows((1, 2, 3, 4), 5),
+    _of_plain,
+    WRITES=("slowonly_r50", "slowonly_r101", "ircsn", "r2plus1d_r50"),
+)
 """Slow, CSN and R(2+1)D."""
-POOLED = Layout(NAME, _holding(FIRST, "blocks.6.proj.weight"), _rows((1, 3, 4, 5), 6), _of_pooled)
+POOLED = Layout(
+    NAME, _holding(FIRST, "blocks.6.proj.weight"), _rows((1, 3, 4, 5), 6), _of_pooled, WRITES=("i3d_r50", "c2d")
+)
 """I3D and C2D, whose second block is a pooling."""
-SLOWFAST = Layout(NAME, _holding("blocks.0.multipathway_fusion.conv_fast_to_slow.weight"), _pathways(), _of_pathways)
+SLOWFAST = Layout(NAME, _holding(FUSION), _pathways(), _of_pathways, WRITES=("slowfast_r50", "slowfast_r101"))
 
 LAYOUTS = (SLOWFAST, POOLED, PLAIN)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
-import torch
-
 from omnisrc.models.checkpoints.container import Contents
+from omnisrc.models.checkpoints.layout import State
+from omnisrc.models.families.x3d import MEAN, STD
 
 NAME = "pytorchvideo"
+WRITES = ("x3d",)
 
 PARTS = (
     ("blocks.0.conv.conv_t", "trunk.conv1_xy"),  # their first convolution sees space, whatever it is called
@@ -38,6 +40,8 @@ IN_BLOCK = (
 THEIR_BLOCK = re.compile(r"blocks\.([1-4])\.res_blocks\.(\d+)\.(.+)")
 OUR_BLOCK = re.compile(r"trunk\.layer([1-4])\.(\d+)\.(.+)")
 PROJECTION = "head.fc1.weight"
+LARGE = 900
+"""Entries of a state dict: 563 of XS, S and M, 1141 of L (fewer without counters)."""
 
 
 def matches(keys: Collection[str]) -> bool:
@@ -63,16 +67,28 @@ def their_key(key: str) -> str:
     return f"{ {ours: theirs for theirs, ours in PARTS}[module] }.{parameter}"
 
 
-def adapt(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def adapt(state: State) -> State:
     """Their projection is a convolution of one place, ours a linear layer."""
     return {key: value.flatten(1) if key == PROJECTION else value for key, value in state.items()}
 
 
+def unadapt(state: State) -> State:
+    """`adapt`, back."""
+    return {key: value[:, :, None, None, None] if key == PROJECTION else value for key, value in state.items()}
+
+
 def meta(contents: Contents) -> Mapping[str, Any]:
-    """XS, S and M are one network: only the name of the file tells how long and large its clips were."""
-    said: dict[str, Any] = {"mean": [114.75] * 3, "std": [57.375] * 3}
-    named = re.search(r"x3d_(xs|s|m|l)(?![a-z])", contents.path.stem.lower())
-    if named:
-        width = contents.state["blocks.0.norm.weight"].shape[0]
-        said |= {"model": f"x3d_{named[1]}", "model_args": {} if width == 24 else {"width": width}}
-    return said
+    width = contents.state["blocks.0.norm.weight"].shape[0]
+    return {"mean": list(MEAN), "std": list(STD), **named_x3d(contents.path, len(contents.state), width)}
+
+
+def named_x3d(path: Path, entries: int, width: int, **args: Any) -> dict[str, Any]:
+    """XS, S and M are one network, and but the name of the file tells how long and large its clips were: without it, S.
+
+    L has more `entries`.
+    """
+    if width != 24:
+        args["width"] = width
+    named = re.search(r"x3d_(xs|s|m|l)(?![a-z])", path.stem.lower())
+    kind = named[1] if named else "l" if entries > LARGE else "s"
+    return {"model": f"x3d_{kind}", "model_args": args}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from omnisrc.errors import UserError
-from omnisrc.models.checkpoints.container import open_contents
-from omnisrc.models.checkpoints.formats import FORMATS, Adapting, format_of
+from omnisrc.models.checkpoints.container import Contents, open_contents
+from omnisrc.models.checkpoints.formats import FORMATS, Adapting, Format, format_of
+from omnisrc.models.checkpoints.pyslowfast import from_blobs, is_blobs
 from omnisrc.models.checkpoints.recognise import Match, recognise
 from omnisrc.models.pretrained.folder import pretrained_folder
 from omnisrc.models.pretrained.video import read_video
@@ -64,28 +65,39 @@ class Checkpoint:
         return meta
 
 
-def read_checkpoint(path: Path, averaged: bool = True) -> Checkpoint:
+def read_checkpoint(path: Path, averaged: bool = True, blobs: bool = False) -> Checkpoint:
     """A file, or a folder of transformers'. Raises UserError for what cannot be read (see `open_contents`) and for
     weights of no known format."""
     folder = pretrained_folder(path)
     if folder is not None:
         return Checkpoint(path, "transformers", *read_video(folder))
-    contents = open_contents(path, averaged)
+    contents = open_contents(path, averaged, blobs)
+    if is_blobs(contents.state):
+        contents = replace(contents, state=from_blobs(contents.state))
     form = format_of(contents.state)
     if form is None:
         raise UserError(
             f"{path} holds weights of an unknown kind ({some(contents.state)}): recognisers of "
-            f"{', '.join(dict.fromkeys(known.NAME for known in FORMATS))} can be read"
+            f"{', '.join(dict.fromkeys(known.NAME for known in FORMATS))} can be read; `omnisrc models list` names them"
         )
     renamed = {form.our_key(key): value for key, value in contents.state.items()}
     state = {key: value for key, value in renamed.items() if key is not None}
     if isinstance(form, Adapting):
         state = form.adapt(state)
-    said, notes = dict(form.meta(contents)), list(contents.notes)
+    said, notes = _told(form, contents), list(contents.notes)
     if said.pop("channel_order", "rgb") == "bgr":
         state, said = to_rgb(state, said)
         notes.append("it takes BGR: its stem and its scaling were turned to RGB")
     return Checkpoint(path, form.NAME, contents.sha256, state, said, tuple(notes))
+
+
+def _told(form: Format, contents: Contents) -> dict[str, Any]:
+    try:
+        return dict(form.meta(contents))
+    except (KeyError, IndexError, StopIteration) as error:
+        raise UserError(
+            f"{contents.path} holds but a part of a {form.NAME} network ({some(contents.state)}): fetch it whole"
+        ) from error
 
 
 def to_rgb(state: dict[str, torch.Tensor], said: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -41,15 +41,20 @@ def mmaction_said(text: object) -> dict[str, Any]:
     return said
 
 
-def pyslowfast_said(text: object) -> dict[str, Any]:
-    """Scaling, channel order and sampling of PySlowFast's config, which its files hold as YAML text."""
-    if not isinstance(text, str) or len(text) > MOST:
-        return {}
+def pyslowfast_config(given: object) -> Mapping[str, Any]:
+    """PySlowFast's config, which its files hold as YAML text, older ones as a dict; empty where it cannot be read."""
+    if not isinstance(given, str) or len(given) > MOST:
+        return given if isinstance(given, Mapping) else {}
     try:
-        config = yaml.safe_load(text)
+        config = yaml.safe_load(given)
     except yaml.YAMLError:
         return {}
-    data = config.get("DATA") if isinstance(config, Mapping) else None
+    return config if isinstance(config, Mapping) else {}
+
+
+def pyslowfast_said(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Scaling, channel order and sampling of PySlowFast's config."""
+    data = config.get("DATA")
     if not isinstance(data, Mapping):
         return {}
     said: dict[str, Any] = {}

@@ -17,9 +17,9 @@ FIVE_BLOCKS = ((0,), (0, 1), (0, 1), (0,))
 MMACTION2 = InputSpec("3d", clip_len=32, frame_interval=2, num_segments=1)
 PYTORCHVIDEO = InputSpec("3d", clip_len=8, frame_interval=8, num_segments=1)
 
-inflated = partial(Design, frames=I3D, stem_frames=5, pool2=True)
-heavy = partial(Design, frames=EVERYWHERE, stem_frames=5, pool2=True)
-c2d = partial(Design, frames=FLAT, pool2=True)
+inflated = partial(Design, frames=I3D, stem_frames=5)
+heavy = partial(Design, frames=EVERYWHERE, stem_frames=5)
+c2d = partial(Design, frames=FLAT)
 
 
 def i3d(
@@ -32,16 +32,20 @@ def i3d(
     dropout: float = 0.5,
     zero_init_gamma: bool = False,
     stem_stride: int = 0,
+    halve: bool = True,
+    pool_first: bool = False,
 ) -> Recogniser:
     """Inflated ResNet-50 (Carreira and Zisserman, 2017; Wang et al., 2018), as MMAction2 has it.
 
     `stem_stride` is the temporal stride of the stem's convolution and of its pooling: 2 in MMAction2's I3D; 1 in
-    PyTorchVideo's, which is shown 8 frames, 8 apart, in C2D, and in MMAction2's heavy variant.
+    PyTorchVideo's and PySlowFast's, which are shown 8 frames, 8 apart, in C2D, and in MMAction2's heavy variant.
+    `halve`: a pooling behind layer1 halves the frames, but in PySlowFast's "nopool" variants; `pool_first` is
+    PySlowFast's non-local block (see `NonLocal`).
     """
     if stem_stride not in (0, 1, 2):
         raise UserError(f"an I3D network needs a stem_stride of 1 or 2, not {stem_stride}")
     through = stem_stride or stride
-    trunk = ResNet(design(50, width, stem_strides=(through, through)))
+    trunk = ResNet(design(50, width, stem_strides=(through, through), pool2=halve, pool_first=pool_first))
     initialise(trunk, zero_init_gamma)
     return Recogniser(trunk, LinearHead(trunk.channels, num_classes, dropout), spec, num_classes)
 

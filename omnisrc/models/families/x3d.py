@@ -23,9 +23,13 @@ def x3d(
     width: int = 24,
     dropout: float = 0.5,
     zero_init_gamma: bool = False,
+    short_cut_norm: bool = False,
 ) -> Recogniser:
-    """X3D (Feichtenhofer, 2020, tables 1 and 2). XS, S and M are one network on clips of different length and size."""
-    trunk = X3D(depth, width)
+    """X3D (Feichtenhofer, 2020, tables 1 and 2). XS, S and M are one network on clips of different length and size.
+
+    `short_cut_norm`: layer1's short cut has a norm, as PySlowFast and MMAction2 have it; PyTorchVideo has none.
+    """
+    trunk = X3D(depth, width, short_cut_norm)
     initialise(trunk, zero_init_gamma)
     short_side = round(crop_size * 8 / 7)
     spec = InputSpec("3d", clip_len, frame_interval, 1, mean=MEAN, std=STD, crop_size=crop_size, short_side=short_side)

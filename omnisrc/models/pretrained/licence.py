@@ -18,7 +18,9 @@ PUBLISHED = {
     "xclip": "MIT",
     "siglip": "Apache-2.0",
 }
-"""Licences of the checkpoints that the authors published, by architecture (their model cards)."""
+"""Licences of the checkpoints that the authors published, by architecture: the cards of MCG-NJU/videomae-base,
+facebook/timesformer-base-finetuned-k400, google/vivit-b-16x2-kinetics400, microsoft/xclip-base-patch32 and
+google/siglip-base-patch16-224 on huggingface.co."""
 
 
 def licence_of(path: Path) -> str | None:

@@ -29,7 +29,7 @@ class Block(nn.Module):
         if stride != POINT or inputs != outputs:
             self.downsample = nn.Sequential(design.convolve(inputs, outputs, POINT, stride), design.norm(outputs))
         self.relu = nn.ReLU(inplace=True)
-        self.non_local = NonLocal(outputs, design.pairwise) if non_local else None
+        self.non_local = NonLocal(outputs, design.pairwise, design.pool_first) if non_local else None
 
     def last_norm(self) -> nn.Module:
         """The norm before the sum; its gamma decides how much of the block is heard at the start."""

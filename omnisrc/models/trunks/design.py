@@ -42,7 +42,7 @@ class Design:
     pool2: halves the frames after layer1.
     lateral: channels that come to those of the layer before from beside (SlowFast), by layer.
     shift: one n-th of the channels comes from the next frame and one from the last, 0 for none (TSM).
-    non_local: 1 for the blocks with a non-local one behind them.
+    non_local: 1 for the blocks with a non-local one behind them; `pairwise` and `pool_first` are its own.
     """
 
     depth: int
@@ -63,6 +63,7 @@ class Design:
     shift: Pattern = NOWHERE
     non_local: Pattern = NOWHERE
     pairwise: Pairwise = "dot"
+    pool_first: bool = False
 
     @property
     def blocks(self) -> tuple[int, int, int, int]:

@@ -16,11 +16,16 @@ class NonLocal(nn.Module):
     How much a place hears of another: `dot`, the product of both embeddings by the number of places; `embedded`, the
     softmax of the products (not scaled by the channels, as in MMAction2's I3D); `gauss`, the softmax without
     embeddings. Keys and values are pooled over 2x2 pixels. The last norm starts at 0, and with it the whole block.
+
+    `pool_first` is PySlowFast's block: pooled before they are embedded, and the softmax's products divided by the root
+    of the channels.
     """
 
-    def __init__(self, channels: int, pairwise: Pairwise) -> None:
+    def __init__(self, channels: int, pairwise: Pairwise, pool_first: bool = False) -> None:
         super().__init__()
         inner = max(1, channels // 2)
+        self.pool_first = pool_first
+        self.scale = inner**-0.5 if pool_first else 1.0
         self.pairwise = pairwise
         self.pool = nn.MaxPool3d((1, 2, 2))
         self.g = nn.Conv3d(channels, inner, 1)
@@ -39,18 +44,22 @@ class NonLocal(nn.Module):
         nn.init.zeros_(self.bn.weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        values = self._pooled(self.g(x)).flatten(2).transpose(1, 2)  # (N, keys, inner)
         plain = self.pairwise == "gauss"
+        seen = self._pooled(x) if self.pool_first else x
+        values = self._keys(self.g(seen)).transpose(1, 2)  # (N, keys, inner)
         queries = (x if plain else self.theta(x)).flatten(2).transpose(1, 2)  # (N, places, D)
-        keys = self._pooled(x if plain else self.phi(x)).flatten(2)  # (N, D, keys)
+        keys = self._keys(seen if plain else self.phi(seen))  # (N, D, keys)
         if self.pairwise == "dot":
             # (q k) v = q (k v): no matrix of all places by all places.
             gathered = queries @ ((keys @ values) / keys.shape[2])
         else:
-            gathered = (queries @ keys).softmax(2) @ values
+            gathered = (self.scale * queries @ keys).softmax(2) @ values
         heard = gathered.transpose(1, 2).reshape(x.shape[0], -1, *x.shape[2:])
         out: torch.Tensor = x + self.bn(self.out(heard))
         return out
+
+    def _keys(self, embedded: torch.Tensor) -> torch.Tensor:
+        return (embedded if self.pool_first else self._pooled(embedded)).flatten(2)
 
     def _pooled(self, x: torch.Tensor) -> torch.Tensor:
         """A map of one pixel stays: tiny crops have nothing to pool."""

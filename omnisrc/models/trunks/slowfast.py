@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import avg_pool3d
 
 from omnisrc.models.trunks.convolutions import solid
-from omnisrc.models.trunks.design import EVERYWHERE, SLOWONLY, Design
+from omnisrc.models.trunks.design import BLOCKS, EVERYWHERE, SLOWONLY, Design, Pattern
 from omnisrc.models.trunks.resnet import ResNet
 from omnisrc.models.trunks.trunk import Stage, Trunk
 
@@ -45,15 +45,15 @@ class SlowFast(Trunk):
 
     def __init__(
         self, depth: int, fast_depth: int, width: int, alpha: int, lateral_kernel: int, lateral_norm: bool,
-        slow_frames: SlowFrames, order: Order,
+        slow_frames: SlowFrames, order: Order, slow_timed: int, fast_timed: int,
     ) -> None:  # fmt: skip
         super().__init__()
         self.alpha, self.slow_frames, self.order = alpha, slow_frames, order
         thin = max(1, width // BETA)
-        self.fast = ResNet(Design(fast_depth, thin, frames=EVERYWHERE, stem_frames=5))
+        self.fast = ResNet(Design(fast_depth, thin, frames=timed(EVERYWHERE, fast_depth, fast_timed), stem_frames=5))
         fast = (thin, *(stage.channels for stage in self.fast.stages))
         lateral = (2 * fast[0], 2 * fast[1], 2 * fast[2], 2 * fast[3])
-        self.slow = ResNet(Design(depth, width, frames=SLOWONLY, lateral=lateral))
+        self.slow = ResNet(Design(depth, width, frames=timed(SLOWONLY, depth, slow_timed), lateral=lateral))
         self.laterals = nn.ModuleList(Lateral(fast[at], lateral_kernel, alpha, lateral_norm) for at in range(4))
         self.stages = tuple(
             Stage(slow.name, slow.channels + fast.channels, slow.stride, alpha)
@@ -84,6 +84,14 @@ class SlowFast(Trunk):
     def _joined(self, slow: torch.Tensor, fast: torch.Tensor) -> torch.Tensor:
         alike = avg_pool3d(fast, (min(self.alpha, fast.shape[2]), 1, 1), ceil_mode=True)
         return torch.cat([slow, alike] if self.order == "slow-fast" else [alike, slow], 1)
+
+
+def timed(frames: Pattern, depth: int, blocks: int) -> Pattern:
+    """`frames` with but the first `blocks` of layer3 seeing others than their own; 0: as it is."""
+    if not blocks:
+        return frames
+    first, second, third, last = frames
+    return first, second, (third[0],) * blocks + (1,) * (BLOCKS[depth][2] - blocks), last
 
 
 def slow_indices(frames: int, alpha: int, how: SlowFrames) -> list[int]:

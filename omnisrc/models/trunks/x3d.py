@@ -46,7 +46,7 @@ class SqueezeExcitation(nn.Module):
 class Block(nn.Module):
     """Widen, a depthwise 3x3x3 convolution, weigh the channels, narrow; a short cut around it all."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, squeezes: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, squeezes: bool, normed: bool) -> None:
         super().__init__()
         inner, strides = int(BOTTLENECK * outputs), (1, stride, stride)
         self.conv1 = nn.Conv3d(inputs, inner, 1, bias=False)
@@ -61,7 +61,7 @@ class Block(nn.Module):
         self.downsample: nn.Module | None = None
         if stride != 1 or inputs != outputs:
             self.downsample = nn.Sequential(nn.Conv3d(inputs, outputs, 1, strides, bias=False))
-            if inputs != outputs:  # layer1 keeps its channels, and its short cut has no norm
+            if normed or inputs != outputs:
                 self.downsample.append(nn.BatchNorm3d(outputs))
         self.relu = nn.ReLU(inplace=True)
 
@@ -74,12 +74,13 @@ class Block(nn.Module):
 
 
 class X3D(Trunk):
-    """`width` is the stem's channels (24 as published), `depth` the expansion of BLOCKS.
+    """`width` is the stem's channels (24 as published), `depth` the expansion of BLOCKS, `normed` whether layer1's
+    short cut, which keeps its channels, has a norm as the other layers' have (PySlowFast's and MMAction2's).
 
     (N, 3, T, H, W) -> (N, 18 * width, T, H/32, W/32): time is never strided.
     """
 
-    def __init__(self, depth: float, width: int = 24) -> None:
+    def __init__(self, depth: float, width: int = 24, normed: bool = False) -> None:
         super().__init__()
         self.conv1_xy = nn.Conv3d(3, width, (1, 3, 3), (1, 2, 2), (0, 1, 1), bias=False)
         self.conv1_t = nn.Conv3d(width, width, (5, 1, 1), padding=(2, 0, 0), groups=width, bias=False)
@@ -89,7 +90,7 @@ class X3D(Trunk):
         layers = [
             nn.Sequential(
                 *(
-                    Block(outputs if index else inputs, outputs, 1 if index else 2, squeezes=index % 2 == 0)
+                    Block(outputs if index else inputs, outputs, 1 if index else 2, index % 2 == 0, normed)
                     for index in range(math.ceil(depth * blocks))
                 )
             )
