@@ -93,8 +93,8 @@ def _tell(running: Command, named: str, scope: str, controls: Controls) -> None:
         running.console.print(f"[yellow]Note:[/] nothing of {scope} is known to this study yet.")
     running.console.print(f"paused: {', '.join(controls.paused) or 'nothing'}")
     if controls.bandwidth is not None:
-        words = f"{size_words(controls.bandwidth)} a second" if controls.bandwidth else "as fast as they come"
-        running.console.print(f"bytes of media: {words}")
+        speed = f"{size_words(controls.bandwidth)} a second" if controls.bandwidth else "as fast as they come"
+        running.console.print(f"bytes of media: {speed}")
     for name, given in sorted(controls.by_scope.items()):
         if name == BANDWIDTH:
             continue
