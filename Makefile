@@ -10,7 +10,7 @@ help:
 	@echo "make demo      the main job in small, offline: crawl, filter, train, report"
 	@echo "make test      the tests"
 	@echo "make fuzz      thousands of broken files through the decoders (COUNT=5000 SEED=0)"
-	@echo "make test-faults  the faults that a crawl survives, at full length (about 15 minutes)"
+	@echo "make test-faults  the faults that a crawl survives, at full length (about 20 minutes)"
 	@echo "make test-models  every recogniser at its published width learns, exports and equals its origin (about 6 minutes)"
 	@echo "make realweb   the same commands on real media (needs OMNISRC_REALWEB=folder)"
 	@echo "make bench     side-by-side benchmarks; writes bench/RESULTS.md"
@@ -40,7 +40,7 @@ fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.media.fuzz $(or $(COUNT),5000) $(or $(SEED),0)
 
 test-faults: $(STAMP)
-	OMNISRC_SLOW=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -o faulthandler_timeout=1500 tests/pipeline
+	OMNISRC_SLOW=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -o faulthandler_timeout=1500 tests/pipeline tests/workers
 
 test-models: $(STAMP)
 	OMNISRC_SLOW=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m slow --timeout 300 tests/models tests/cli tests/filter tests/flow tests/train

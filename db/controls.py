@@ -14,6 +14,8 @@ from db.session import epoch
 
 ALL = "all"
 PROVIDER = "provider:"
+BANDWIDTH = "all bandwidth"
+"""The scope whose rate is bytes of media a second, over all workers; no host has such a name."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class Setting:
 
 @dataclass(frozen=True)
 class Controls:
-    """All that is set, by scope: `all`, `provider:NAME`, or a host as the host table names it; `HOST` stands for every
-    `HOST:PORT`."""
+    """All that is set, by scope: `all`, BANDWIDTH, `provider:NAME`, or a host as the host table names it; `HOST` stands
+    for every `HOST:PORT`."""
 
     by_scope: Mapping[str, Setting] = field(default_factory=dict)
 
@@ -55,6 +57,11 @@ class Controls:
             rate=next((given.rate for given in found if given.rate is not None), None),
             concurrency=next((given.concurrency for given in found if given.concurrency is not None), None),
         )
+
+    @property
+    def bandwidth(self) -> float | None:
+        """Bytes of media a second, over all workers; 0: without a limit; None: nothing is set."""
+        return self.by_scope.get(BANDWIDTH, Setting()).rate
 
     @property
     def all(self) -> Setting:

@@ -75,8 +75,14 @@ def set_rate(session: Session, scope: str, rate: float | None, concurrency: int 
     return read_controls(session)
 
 
+def set_bandwidth(session: Session, bytes_per_s: int) -> Controls:
+    """Sets bytes of media a second, over all workers (0: without a limit)."""
+    controls.set_pace(session, controls.BANDWIDTH, float(bytes_per_s), None)
+    return read_controls(session)
+
+
 def clear_rate(session: Session, scope: str) -> Controls:
-    """Forgets rate and concurrency of a scope; of every scope for `all`."""
+    """Forgets rate and concurrency of a scope; of every scope, and the bandwidth, for `all`."""
     scopes = list(read_controls(session).by_scope) if scope == ALL else [scope]
     controls.forget_paces(session, scopes)
     return read_controls(session)

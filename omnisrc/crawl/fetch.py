@@ -90,7 +90,9 @@ async def _drain(
             longest_delay_s=settings.longest_crawl_delay_s,
         )
         may_download = downloader if providers.ytdlp.accept_terms else None
-        retriever = Retriever(client, optouts, settings, spill, folder_root(providers), may_download, meter.count)
+        retriever = Retriever(
+            client, optouts, settings, spill, folder_root(providers), may_download, meter.count, meter.bandwidth
+        )
         drain = Drain(settings, claims, gate, retriever, landing, job.stopping, lambda: _searching(job), meter)
         beside = [asyncio.create_task(_tell_progress(job, drain, landing, meter)), asyncio.create_task(_obey(drain))]
         try:

@@ -1,4 +1,4 @@
-"""How much of the budgets one fetch job may use: a grant that it renews about once a second.
+"""How much of the budgets and of the bandwidth one fetch job may use: a grant that it renews about once a second.
 
 The grants of all running fetch jobs and what is used together never exceed a budget. A job begins an item only while
 what it has used and what its items under way are expected to take is less than its grant, so that a budget is overshot
@@ -15,10 +15,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from db.controls import read_controls
 from db.models import Asset, Budget
 from omnisrc.crawl import budgets
 from omnisrc.crawl.plan import KEPT_BYTES, MEDIA_BYTES
 from omnisrc.crawl.settings import CrawlSettings
+from omnisrc.web.bandwidth import Bandwidth
 
 SMALL = 4 * 10**6
 """What is left is granted to one job alone when it is no more than this."""
@@ -40,6 +42,7 @@ class Meter:
     may_download: float = math.inf
     may_store: float = math.inf
     out_of_time: bool = False
+    bandwidth: Bandwidth = field(default_factory=Bandwidth)
     _counted: int = 0
     _under_way: dict[int, tuple[int, int]] = field(default_factory=dict)
     _media: int = 0
@@ -76,6 +79,7 @@ class Meter:
         budgets.count_download(session, downloaded - self._counted)
         others = budgets.running_drains(session, but=job_id)
         told: dict[str, Any] = {"downloaded": downloaded}
+        self.bandwidth.rate = self._speed(session) / (1 + len(others))
         may_download = may_store = math.inf
         if limits["download"] is not None:
             row = session.get_one(Budget, "download", populate_existing=True)
@@ -91,6 +95,13 @@ class Meter:
         self.out_of_time = limits["hours"] is not None and hours.spent >= limits["hours"]
         self.may_download, self.may_store = may_download, may_store
         return told
+
+    def _speed(self, session: Session) -> float:
+        """Bytes a second that all fetch jobs together may read: what a person set while the crawl runs, or the
+        settings."""
+        assert self.settings is not None
+        set_now = read_controls(session).bandwidth
+        return (self.settings.max_bytes_per_second if set_now is None else set_now) or math.inf
 
     def settled(self, told: Mapping[str, Any]) -> None:
         """The transaction of `renew` went through."""

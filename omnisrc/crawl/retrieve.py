@@ -15,6 +15,7 @@ from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.crawl.slots import SiteBusy
 from omnisrc.crawl.ytdlp.downloader import Downloader, DownloaderBusy
 from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.web.bandwidth import Bandwidth, Tap
 from omnisrc.web.client import Answer, Client
 from omnisrc.web.download import HEAD_BYTES, Body, BodyLimits, read_body
 from omnisrc.web.optout import OptOuts
@@ -27,7 +28,8 @@ BUSY_S = 5.0
 class Retriever:
     """Fetches assets; large bodies go through files whose path begins with `spill`.
 
-    `count` is told the bytes that come over the network, as they come.
+    `count` is told the bytes that come over the network, as they come; `bandwidth` holds back those of the guarded
+    client.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Retriever:
         local_root: Path | None,
         downloader: Downloader | None = None,
         count: Callable[[int], None] | None = None,
+        bandwidth: Bandwidth | None = None,
     ) -> None:
         self._client = client
         self._optouts = optouts
@@ -47,6 +50,7 @@ class Retriever:
         self._local_root = local_root
         self._downloader = downloader
         self._count = count
+        self._bandwidth = bandwidth or Bandwidth()
 
     async def retrieve(self, asset: Asset, heard: dict[str, Answer]) -> tuple[Body, Fetched]:
         """The body and where it came from at last.
@@ -58,12 +62,14 @@ class Retriever:
             return self._local(asset), Fetched()
         if asset.provider == YTDLP:
             return await self._downloaded(asset)
-        limits = self._limits(asset.kind)
         deadline_s = self._settings.image_deadline_s if asset.kind == "image" else self._settings.video_deadline_s
-        async with self._client.get(asset.url, optouts=self._optouts, deadline_s=deadline_s) as answer:
+        async with (
+            self._bandwidth.body() as tap,
+            self._client.get(asset.url, optouts=self._optouts, deadline_s=deadline_s) as answer,
+        ):
             heard["answer"] = answer
             answer.raise_for_status()
-            body = await read_body(answer, limits)
+            body = await read_body(answer, self._limits(asset.kind, tap))
         return body, Fetched(str(answer.target), answer.status)
 
     async def _downloaded(self, asset: Asset) -> tuple[Body, Fetched]:
@@ -79,7 +85,7 @@ class Retriever:
             raise SiteBusy(page.site, BUSY_S) from None
         return body, Fetched(str(page), 200, told.license, told.author)
 
-    def _limits(self, kind: str) -> BodyLimits:
+    def _limits(self, kind: str, tap: Tap | None = None) -> BodyLimits:
         settings = self._settings
         return BodyLimits(
             max_bytes=settings.max_image_bytes if kind == "image" else settings.max_video_bytes,
@@ -89,6 +95,7 @@ class Retriever:
             prefix=self._spill.name,
             check_head=head_check(kind),
             count=self._count,
+            pay=None if tap is None else tap.pay,
         )
 
     def _local(self, asset: Asset) -> Body:

@@ -71,6 +71,7 @@ class CrawlSettings:
     max_disk: Size = NO_LIMIT  # landing shards take no more; 0: however much
     min_free_disk: Size = NO_LIMIT  # so much of the workspace's volume stays free; 0: down to nothing
     max_hours: float = 0.0  # of crawling, over all crawl commands of the study; 0: however long
+    max_bytes_per_second: Size = NO_LIMIT  # of media, over all workers (not by yt-dlp); 0: however fast they come
     max_download: Size = NO_LIMIT  # of media, over all crawl commands of the study; 0: however much
     max_days: float = 0.0  # a crawl whose plan takes longer is refused; 0: however long it takes
 

@@ -84,9 +84,9 @@ def wanted(
 
 
 def _refuse_windowless(names: Sequence[str]) -> None:
-    without = [name for name in names if not about_of(provider_class(name)).windows]
+    able = [name for name in PROVIDERS if (about := about_of(provider_class(name))).windows or about.dated]
+    without = [name for name in names if name not in able]
     if without:
-        able = [name for name in PROVIDERS if about_of(provider_class(name)).windows]
         raise UserError(
             f"{', '.join(without)} cannot be asked for a time window (--since, --until); {', '.join(able)} can: name "
             "them with --provider."

@@ -27,6 +27,12 @@ class Window:
     def __bool__(self) -> bool:
         return self.since is not None or self.until is not None
 
+    def holds(self, moment: float | None) -> bool:
+        """Whether a moment lies in the window; None, of which nobody knows when it was, lies in all time alone."""
+        if moment is None:
+            return not self
+        return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
+
 
 ALL_TIME = Window()
 
@@ -34,6 +40,16 @@ ALL_TIME = Window()
 def iso(moment: float | None) -> str:
     """`2026-01-31T12:00:00Z`; empty for None."""
     return "" if moment is None else datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment_of(told: object) -> float | None:
+    """What a service tells as a moment in ISO 8601 (UTC where no zone is named), in seconds since 1970; None where it
+    is none."""
+    try:
+        found = datetime.fromisoformat(str(told or ""))
+    except ValueError:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 def _seconds(text: str) -> float | None:
@@ -54,8 +70,7 @@ def asked_window(since: str | None, until: str | None) -> Window:
 def _moment(option: str, text: str | None) -> float | None:
     if text is None:
         return None
-    try:
-        found = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise UserError(f"{option} {text!r} is no date; write it as 2026-01-31 or 2026-01-31T12:00.") from None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    moment = moment_of(text.strip())
+    if moment is None:
+        raise UserError(f"{option} {text!r} is no date; write it as 2026-01-31 or 2026-01-31T12:00.")
+    return moment

@@ -66,6 +66,7 @@ class Answer:
 
     target: WebUrl
     response: aiohttp.ClientResponse
+    deadline: asyncio.Timeout
 
     @property
     def status(self) -> int:
@@ -78,6 +79,12 @@ class Answer:
     @property
     def retry_after(self) -> float | None:
         return parse_retry_after(self.headers.get("Retry-After"), server_date=self.headers.get("Date"))
+
+    def wait_longer(self, seconds: float) -> None:
+        """So long it was not the server that kept us waiting."""
+        when = self.deadline.when()
+        if when is not None:
+            self.deadline.reschedule(when + seconds)
 
     def raise_for_status(self) -> None:
         """Raises ItemError for every status but 200."""
@@ -162,14 +169,15 @@ class Client:
                 await optouts.check(target)
             async with self.gate.slot(target.site):
                 started = time.monotonic()
-                async with self._asked(target, headers, left) as response:
+                async with self._asked(target, headers, left) as answer:
+                    response = answer.response
                     if optouts is not None:
                         optouts.heed(target, response.status, response.headers)
                     if response.status not in (200, 206):
                         await _finish(response)
                     onward = self._onward(target, response)
                     if onward is None:
-                        yield Answer(target, response)
+                        yield answer
                         return
                 left = max(0.1, left - (time.monotonic() - started))
             if str(onward) in seen or len(seen) > MAX_REDIRECTS:
@@ -192,9 +200,9 @@ class Client:
         self.vet(target)
         async with (
             self.gate.slot(target.site),
-            self._asked(target, headers, self.patience.deadline_s, form) as response,
+            self._asked(target, headers, self.patience.deadline_s, form) as answer,
         ):
-            yield Answer(target, response)
+            yield answer
 
     def _onward(self, target: WebUrl, response: aiohttp.ClientResponse) -> WebUrl | None:
         """Where a redirect leads, or None for a final answer."""
@@ -212,13 +220,13 @@ class Client:
         headers: Mapping[str, str] | None,
         deadline_s: float,
         form: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> AsyncIterator[Answer]:
         """One request, bounded by the deadline until the block ends; the connection is kept only when it is clean."""
         assert self._session is not None, "the client is used as a context manager"
         response = None
         linger = 0.0
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout(deadline_s) as deadline:
                 try:
                     response = await self._session.request(
                         "GET" if form is None else "POST",
@@ -230,7 +238,7 @@ class Client:
                 except CAUGHT as error:
                     raise request_failure(error) from error
                 try:
-                    yield response
+                    yield Answer(target, response, deadline)
                 except CAUGHT as error:
                     raise body_failure(error) from error
         except TimeoutError as error:

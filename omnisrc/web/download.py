@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -26,7 +26,8 @@ class BodyLimits:
     `min_speed` (bytes/s, over the whole body) counts after `grace_s`. A body over `memory_bytes` goes to a file in
     `folder` whose name begins with `prefix`. `check_head` sees the first bytes before the rest is read, and raises
     ItemError where it has no use for them. With `cut` a longer body is read up to about `max_bytes` and not refused.
-    `count` is told how many bytes came over the network, as they come, whatever becomes of them.
+    `count` is told how many bytes came over the network, as they come, whatever becomes of them. `pay` waits until so
+    many bytes may have come, and tells for how many seconds it did; they count against no limit of time or speed.
     """
 
     max_bytes: int
@@ -38,6 +39,7 @@ class BodyLimits:
     check_head: Callable[[bytes], None] | None = None
     cut: bool = False
     count: Callable[[int], None] | None = None
+    pay: Callable[[int], Awaitable[float]] | None = None
 
 
 @dataclass
@@ -193,11 +195,14 @@ def read_file(path: Path, limits: BodyLimits) -> Body:
 
 
 async def _pour(answer: Answer, limits: BodyLimits, sink: _Sink, inflater: _Inflater | None) -> None:
-    content, started, received = answer.response.content, time.monotonic(), 0
+    content, started, received, waited = answer.response.content, time.monotonic(), 0, 0.0
     while chunk := await content.readany():
         received += len(chunk)
         if limits.count is not None:
             limits.count(len(chunk))
+        if limits.pay is not None and (pause := await limits.pay(len(chunk))):
+            answer.wait_longer(pause)
+            waited += pause
         if inflater is not None:
             inflater.feed(chunk, sink)
         else:
@@ -206,6 +211,6 @@ async def _pour(answer: Answer, limits: BodyLimits, sink: _Sink, inflater: _Infl
             if limits.cut:
                 return
             raise ItemError(ErrorClass.TOO_LARGE, f"more than {limits.max_bytes} bytes", http_status=answer.status)
-        elapsed = time.monotonic() - started
+        elapsed = time.monotonic() - started - waited
         if elapsed > limits.grace_s and received < limits.min_speed * elapsed:
             raise ItemError(ErrorClass.TIMEOUT, f"{received / elapsed:.0f} bytes/s", http_status=answer.status)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import operator
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,11 +14,14 @@ from aiohttp import web
 from tests.local_web import LocalWeb
 
 API = "/w/api.php"
+CREATED = re.compile(r"creationdate:(>=|<=|<|>)(\d{4}-\d{2}-\d{2})")
+"""CirrusSearch's filter by the day on which a page was made (its DateRangeFeature)."""
 
 
 @dataclass
 class File:
-    """One file of the wiki; `said` goes over what its imageinfo object says."""
+    """One file of the wiki; `said` goes over what its imageinfo object says. `uploaded` is when its present version
+    came, `created` its page."""
 
     title: str
     url: str
@@ -27,6 +32,8 @@ class File:
     duration: float | None = None
     said: dict[str, Any] = field(default_factory=dict)
     derivatives: list[dict[str, Any]] = field(default_factory=list)
+    uploaded: str = "2019-05-06T00:00:00Z"
+    created: str = ""
 
 
 @dataclass
@@ -67,9 +74,15 @@ class FakeCommons:
     def _search(self, query: dict[str, str]) -> dict[str, Any]:
         assert query["action"] == "query" and query["format"] == "json" and query["maxlag"] == "5"
         assert query["generator"] == "search" and query["gsrnamespace"] == "6" and query["prop"] == "imageinfo"
-        filter_, _, text = query["gsrsearch"].partition(" ")
+        filter_, *words = query["gsrsearch"].split(" ")
         kind = {"filetype:bitmap": "image/", "filetype:video": "video/"}[filter_]
-        files = [file for file in self.found.get(text, []) if file.mime.startswith(kind)]
+        days = [found for word in words if (found := CREATED.fullmatch(word))]
+        text = " ".join(words[len(days) :])
+        files = [
+            file
+            for file in self.found.get(text, [])
+            if file.mime.startswith(kind) and all(_made_then(file, *day.groups()) for day in days)
+        ]
         start, limit = int(query.get("gsroffset", 0)), int(query["gsrlimit"])
         second = "iicontinue" in query
         pages = []
@@ -90,7 +103,7 @@ class FakeCommons:
 
     def _imageinfo(self, file: File, query: dict[str, str]) -> dict[str, Any]:
         info: dict[str, Any] = {
-            "timestamp": "2019-05-06T00:00:00Z", "user": "Uploader", "url": file.url, "mime": file.mime,
+            "timestamp": file.uploaded, "user": "Uploader", "url": file.url, "mime": file.mime,
             "descriptionurl": f"{self.served.url}/wiki/{file.title.replace(' ', '_')}", "size": file.size,
             "width": file.width, "height": file.height, "sha1": "a" * 40, "mediatype": "BITMAP",
             "extmetadata": {
@@ -122,6 +135,11 @@ class FakeCommons:
             for page_id in sorted(asked)
         ]
         return {"batchcomplete": True, "query": {"pages": pages}}
+
+
+def _made_then(file: File, sign: str, day: str) -> bool:
+    compare = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}[sign]
+    return bool(compare((file.created or file.uploaded)[:10], day))
 
 
 def error(code: str, info: str = "because", **headers: str) -> Callable[[web.Request], web.StreamResponse]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from db.models import Asset, Budget
 from db.session import Database
 from omnisrc import config
 from omnisrc.cli import main
-from omnisrc.crawl import budgets
+from omnisrc.crawl import budgets, control
 from omnisrc.crawl.budgets import BudgetReached, Used
 from omnisrc.crawl.meter import SMALL, Meter
 from omnisrc.crawl.plan import KEPT_BYTES, MEDIA_BYTES, PlanLine
@@ -23,6 +26,7 @@ from omnisrc.crawl.plan_budgets import over_budget
 from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.errors import UserError
 from omnisrc.study import Study
+from omnisrc.web.bandwidth import AHEAD
 from tests.crawl.studies import crawl, plan_crawl, states, work
 from tests.crawl.test_command import run, serve, settings
 from tests.crawl.test_fetch import check_shards, offer, open_study
@@ -157,6 +161,52 @@ def test_the_grants_of_jobs_at_once_and_what_is_used_never_exceed_a_budget(
         total = sum(stored) if kind == "disk" else sum(meter.downloaded for meter in meters)
         assert total < limit + 10**6
     assert total >= limit - SMALL, "what is left is given out to the end"
+
+
+def test_a_crawl_reads_no_faster_than_its_bandwidth(
+    study: Study, web: LocalWeb, noise: LocalWeb, table: Path, class_file: Path
+) -> None:
+    rate = 300_000
+    opened, top_up = begin(study, class_file, f"crawl.max_bytes_per_second={rate}", web=web, table=table)
+    began = time.monotonic()
+    crawl(opened, top_up)
+    assert time.monotonic() - began >= (IMAGES * BYTES - 2 * AHEAD) / rate
+    assert states(opened) == {("stored", None): IMAGES}
+
+
+def test_a_slow_bandwidth_is_no_servers_fault_and_may_be_lifted(
+    study: Study, web: LocalWeb, noise: LocalWeb, table: Path, class_file: Path
+) -> None:
+    """At the rate of the settings the crawl would take hours; each image alone longer than an image may."""
+    sets = ("crawl.max_bytes_per_second=100", "crawl.image_deadline_s=1.0", "crawl.host_concurrency=8")
+    opened, top_up = begin(study, class_file, *sets, web=web, table=table)
+    lift = threading.Timer(4.0, opened.database().write, [lambda session: control.set_bandwidth(session, 0)])
+    lift.start()
+    crawl(opened, top_up)
+    lift.join()
+    assert states(opened) == {("stored", None): IMAGES} and len(images_asked(web)) == IMAGES
+
+
+def test_fetch_jobs_share_the_bandwidth_and_obey_what_is_set(database: Database, tmp_path: Path) -> None:
+    given = CrawlSettings(max_bytes_per_second=config.Size(900_000))
+    for name in ("drain 1", "drain 2", "drain 3"):
+        database.write(lambda session, name=name: ledger.enqueue(session, "fetch", name))
+    leases = [ledger.claim(database, ["fetch"], "me", 600.0) for _ in range(3)]
+    meter = Meter(given, tmp_path, 3)
+
+    def rate() -> float:
+        database.write(lambda session: meter.renew(session, leases[0].job_id, 0))
+        return meter.bandwidth.rate
+
+    assert rate() == 300_000
+    database.write(lambda session: ledger.finish(session, leases[2]))
+    assert rate() == 450_000
+    database.write(lambda session: control.set_bandwidth(session, 200_000))
+    assert rate() == 100_000
+    database.write(lambda session: control.set_bandwidth(session, 0))
+    assert rate() == math.inf
+    database.write(lambda session: control.clear_rate(session, "all"))
+    assert rate() == 450_000
 
 
 def test_items_under_way_are_held_against_the_grant() -> None:

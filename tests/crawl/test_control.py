@@ -262,6 +262,8 @@ def test_the_commands_say_what_is_set_and_refuse_nonsense(study: Study, capsys: 
         (["rate", "a.org"], "--rate R"), (["rate", "a.org", "--rate", "-1"], "makes no sense"),
         (["rate", "a.org", "--concurrency", "0"], "crawl pause a.org"),
         (["rate", "provider:table", "--rate", "1"], "for a host"),
+        (["rate", "a.org", "--bandwidth", "2MB"], "for all hosts together"),
+        (["rate", "all", "--bandwidth", "fast"], "such as 20GB"),
         (["rate", "a.org", "--clear", "--rate", "1"], "--clear alone"), (["--media", "image", "pause"], "go after it"),
     ):  # fmt: skip
         code, said = answer(*arguments)

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from db.models import Query, QueryPage
 from omnisrc.cli import main
-from omnisrc.crawl.windows import Window, asked_window
+from omnisrc.crawl.windows import Window, asked_window, iso
 from omnisrc.study import Study
 from tests.crawl.fake_commons import FakeCommons, File, status
 from tests.crawl.fake_flickr import KEY, FakeFlickr, Photo
@@ -136,6 +136,24 @@ def test_since_and_until_ask_within_them_alone(
     assert kept == {str(window)}
 
 
+def test_commons_too_is_asked_for_what_was_put_up_since(
+    study: Study, web: LocalWeb, flickr: FakeFlickr, class_file: Path, picture: Picture
+) -> None:
+    def file(number: int, days_ago: float) -> File:
+        url = web.add(f"/upload/{number}.jpg", picture(number))
+        return File(f"File:{number}.jpg", url, 200, 150, uploaded=iso(TODAY - days_ago * DAY))
+
+    commons = FakeCommons(web, {"brush hair": [file(100, 40)], "juggling balls": []})
+    opened = open_study(study, web, flickr, f"providers.commons.endpoint={commons.endpoint}")
+    go(opened, class_file, "commons", newer=True)
+    days_pass(opened, 30)
+    commons.found["brush hair"] = [file(100, 40), file(101, 31), file(102, 20)]
+    go(opened, class_file, "commons", newer=True)
+    assert stored(opened) == {"100.jpg", "102.jpg"}
+    asked = [call["gsrsearch"] for call in commons.calls if "creationdate:" in call["gsrsearch"]]
+    assert asked and all(f"creationdate:>={iso(TODAY - 30 * DAY)[:10]} " in search for search in asked)
+
+
 def test_an_exhausted_providers_share_goes_to_the_other_and_each_gets_its_own(
     study: Study, web: LocalWeb, flickr: FakeFlickr, class_file: Path, picture: Picture
 ) -> None:
@@ -192,7 +210,7 @@ def test_dates_are_read_as_utc() -> None:
     [
         (["--since", "yesterday"], "2026-01-31"),
         (["--since", "2026-02-01", "--until", "2026-01-01"], "not before"),
-        (["--since", "2026-01-01"], "commons cannot be asked for a time window"),
+        (["--since", "2026-01-01", "--provider", "pexels"], "pexels cannot be asked for a time window"),
         (["--since", "2026-01-01", "--newer", "--provider", "archive"], "--newer chooses the window by itself"),
     ],
 )

@@ -108,8 +108,7 @@ def test_the_whole_deployment_crawls_and_filters(deployment: Deployment) -> None
         for name in workers:
             services.until(lambda log=deployment.log(name): b" ready." in log.read_bytes())
         kill_child(workers["io"], deployment.log("io"))
-        state = json.loads(deployment.run("cli", "omnisrc", "status", "--json"))
-        assert state["broker"]["reachable"] and set(state["broker"]["workers"]) == {"io", "cpu", "gpu"}
+        services.until(lambda: queues_served(deployment) == {"io", "cpu", "gpu"})
         crawl(deployment, classes)
         deployment.run("cli", "omnisrc", "filter", "--rule", "all", "--engine", "celery")
         orphans = killing.descendants(workers["cpu"].pid)
@@ -122,14 +121,26 @@ def test_the_whole_deployment_crawls_and_filters(deployment: Deployment) -> None
 
 
 @pytest.mark.parametrize("deployment", ["rabbitmq"], indirect=True)
-def test_the_deployment_crawls_over_rabbitmq(deployment: Deployment) -> None:
+def test_the_deployment_crawls_over_rabbitmq_and_its_gpu_worker_waits_for_work(deployment: Deployment) -> None:
+    """On a machine without a GPU the worker for GPUs is one for the CPU."""
     with LocalWeb() as web, ExitStack() as running:
         classes = listed(deployment.study, web)
         deployment.run("migrate")
         for name in ("dispatcher", "io"):
             running.enter_context(deployment.keep(name))
+        gpu = running.enter_context(deployment.keep("gpu"))
         crawl(deployment, classes)
+        services.until(lambda: b" ready." in deployment.log("gpu").read_bytes())
+        services.until(lambda: queues_served(deployment) == {"io", "gpu"})
+    assert gpu.returncode == 0
     balanced(deployment)
+
+
+def queues_served(deployment: Deployment) -> set[str]:
+    """The queues whose workers answered within the moment that `omnisrc status` waits for them."""
+    broker = json.loads(deployment.run("cli", "omnisrc", "status", "--json"))["broker"]
+    assert broker["reachable"]
+    return set(broker["workers"])
 
 
 def crawl(deployment: Deployment, classes: Path) -> None:
@@ -176,9 +187,20 @@ def kill_child(worker: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def test_the_services_of_the_file_are_all_run_here() -> None:
-    run = {"migrate", "dispatcher", "io", "cpu", "teacher", "cli"}
-    assert {name for name in OURS if name not in run} == {"gpu"}, "a service that no test runs"
-    assert SERVICES["gpu"]["command"] == SERVICES["teacher"]["command"]
+    assert set(OURS) == {"migrate", "dispatcher", "io", "cpu", "gpu", "teacher", "cli"}, "a service that no test runs"
+
+
+def test_one_service_builds_the_image_of_all_and_the_others_wait_for_it() -> None:
+    """Several builds of one tag at a time fail where they export it at once."""
+    assert {SERVICES[name]["image"] for name in OURS} == {SERVICES["migrate"]["image"]}
+    assert [name for name in SERVICES if "build" in SERVICES[name]] == ["migrate"]
+    for name in OURS:
+        waits = SERVICES[name]["depends_on"]
+        assert name == "migrate" or waits["migrate"]["condition"] == "service_completed_successfully"
+        assert set(waits) <= set(SERVICES)
+        healthy = [other for other, how in waits.items() if how["condition"] == "service_healthy"]
+        assert all("test" in SERVICES[other]["healthcheck"] for other in healthy)
+        assert set(SERVICES[name]["networks"]) <= set(COMPOSE["networks"])
 
 
 def test_no_image_floats_and_every_server_is_watched() -> None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 import tomllib
 from fnmatch import fnmatch
+from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import text
 
+from db import ledger
+from omnisrc.engine.registry import STAGES
+from omnisrc.study import Study
 from tests.workers.cluster import ROOT
 
 LINES = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
@@ -43,7 +48,7 @@ def test_every_package_and_resource_of_the_wheel_is_copied() -> None:
 def test_the_extras_that_are_installed_exist_and_make_a_cluster() -> None:
     (default,) = [step.partition("=")[2] for step in steps("ARG") if step.startswith("EXTRAS=")]
     installed = [step for step in steps("RUN") if "pip install" in step]
-    assert len(installed) == 1 and '".[${EXTRAS}]"' in installed[0]
+    assert len(installed) == 1 and '".[${EXTRAS}]" && pip check' in installed[0]
     assert set(default.split(",")) <= set(PROJECT["optional-dependencies"])
     assert "cluster" in default.split(",")
 
@@ -72,8 +77,27 @@ def test_a_manifest_runs_a_command_of_compose_with_its_settings(path) -> None:
             assert document["spec"]["selector"]["matchLabels"] == labels
 
 
+def documents_of(*kinds: str) -> list[dict[str, Any]]:
+    found = [document for path in MANIFESTS for document in yaml.safe_load_all(path.read_text())]
+    return [document for document in found if not kinds or document["kind"] in kinds]
+
+
+@pytest.mark.parametrize("scaled", documents_of("ScaledObject"), ids=lambda document: document["metadata"]["name"])
+def test_pods_are_scaled_by_all_jobs_of_their_queue(scaled: dict[str, Any], study: Study) -> None:
+    """The query that KEDA asks runs on the schema, and counts each stage of the queue once."""
+    (trigger,) = scaled["spec"]["triggers"]
+    queue = scaled["spec"]["scaleTargetRef"]["name"].removeprefix("omnisrc-")
+    stages = [stage.name for stage in STAGES.values() if stage.queue == queue]
+    database = study.database()
+    for name in STAGES:
+        database.write(lambda session, name=name: ledger.enqueue(session, name, "subject"))
+    assert stages and database.read(lambda s: s.scalar(text(trigger["metadata"]["query"]))) == len(stages)
+    secret = (ROOT / "configs" / "deploy" / "kubernetes" / "settings.yaml").read_text()
+    assert f"--from-literal={trigger['metadata']['connectionFromEnv']}=postgresql://" in secret
+
+
 def test_the_manifests_hold_together() -> None:
-    documents = [document for path in MANIFESTS for document in yaml.safe_load_all(path.read_text())]
+    documents = documents_of()
     names = {(document["kind"], document["metadata"]["name"]) for document in documents}
     assert len(names) == len(documents)
     for document in documents:

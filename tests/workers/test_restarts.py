@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ from tests.workers import cluster
 
 IMAGES = 60
 RATE = 20.0
+MANY, LONG_S = 1200, 900.0
+RESTARTS = 8
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +204,58 @@ def test_workers_of_a_cluster_obey_pause_resume_and_rate(
         omnisrc("crawl", "resume", workspace=workspace)
         assert crawl.wait(0.4 * images) == 0, log.read_text()[-4000:]  # at the old rate it takes longer
     balanced(workspace, images)
+
+
+def strike(faults: Mapping[str, Callable[[], object]], rng: random.Random, done: Callable[[], bool]) -> Counter[str]:
+    """Faults by chance, 2 to 8 s from one to the next and no name twice in a row, until `done`; how often each hit."""
+    hit: Counter[str] = Counter()
+    until, last = time.monotonic() + LONG_S, ""
+    while not done():
+        assert time.monotonic() < until, "it does not come to an end"
+        pause_until = time.monotonic() + rng.uniform(2.0, 8.0)
+        while time.monotonic() < pause_until and not done():
+            time.sleep(0.2)
+        if hit.total() < RESTARTS and not done():
+            last = rng.choice([name for name in faults if name != last])
+            faults[last]()
+            hit[last] += 1
+    return hit
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
+def test_a_long_crawl_survives_every_restart_at_any_moment(
+    kind: str, database: tuple[services.Service, str], web: LocalWeb, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Nobody but two dispatchers looks after the crawl; broker and database go down for up to 3 s, again and again."""
+    broker, broker_url = request.getfixturevalue(kind)
+    server, url = database[0], cluster.new_database(database[1], f"long_{kind}")
+    workspace, rng = tmp_path / "study", random.Random(f"{kind} 1")
+    command = cluster.make_study(workspace, web, MANY, url, host_rate=RATE)
+    environment = {"OMNISRC_BROKER_URL": broker_url}
+    subprocess.run([sys.executable, "-m", *command, "--detach"], cwd=cluster.ROOT, check=True, capture_output=True)
+    logs = [workspace / "first.log", workspace / "second.log"]
+
+    def restart(service: services.Service, number: int) -> None:
+        service.kill(number)
+        time.sleep(rng.uniform(0.0, 3.0))
+        service.start()
+
+    faults = {
+        "broker": lambda: restart(broker, signal.SIGKILL),
+        "database": lambda: restart(server, signal.SIGQUIT),
+        "connections": lambda: cluster.cut_connections(url),
+    }
+    dispatch = ["omnisrc", "dispatch", "--workspace", str(workspace)]
+    with cluster.process(dispatch, logs[0], environment), cluster.process(dispatch, logs[1], environment):
+        half_way(web, 10)
+        done = lambda: any(b"Crawl 1 is done." in log.read_bytes() for log in logs)  # noqa: E731
+        hit = strike(faults, rng, done)
+    assert hit.total() == RESTARTS and len(hit) == len(faults), f"it was over before it was hit: {hit}"
+    said = "".join(log.read_text() for log in logs)
+    assert "Traceback" not in said, said[-4000:]
+    balanced(workspace, MANY)
 
 
 def quiet(web: LocalWeb) -> None:

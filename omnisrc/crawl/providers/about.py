@@ -54,7 +54,8 @@ class About:
     """One line on the terms, and what stands between a user and the service.
 
     `gate` is the setting that must name a permission. A provider that `finds_only` has no downloader here. One with
-    `windows` can be asked for what was put up within a time window.
+    `windows` can be asked for what was put up within a time window; one that is `dated` tells when, so that what lies
+    outside is dropped here, after a call was spent on it.
     """
 
     terms: str = ""
@@ -62,6 +63,7 @@ class About:
     gate: str = ""
     finds_only: bool = False
     windows: bool = False
+    dated: bool = False
 
 
 NO_LIMITS, NOTHING = CallLimits(), About()

@@ -1,7 +1,8 @@
 """Wikimedia Commons: images and videos, by the MediaWiki Action API.
 
 https://www.mediawiki.org/wiki/API:Search, API:Imageinfo, Extension:TimedMediaHandler/API (imageinfo and videoinfo
-cannot be asked in one request). Errors come with status 200 and an `error` object.
+cannot be asked in one request). Errors come with status 200 and an `error` object. Time windows are asked for by
+CirrusSearch's `creationdate:`, which knows whole days, and kept to the second by the time of the file's upload.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from omnisrc.crawl.providers.call import Reply, call_json
 from omnisrc.crawl.providers.provider import Candidate, MediaWish, Page, Question
 from omnisrc.crawl.providers.renditions import asked_width, derivative, thumbnail
 from omnisrc.crawl.settings import ProviderSettings
+from omnisrc.crawl.windows import Window, iso, moment_of
 from omnisrc.errors import ErrorClass, ItemError, UserError
 from omnisrc.web.client import Client
 from omnisrc.web.urls import parse_url
@@ -38,7 +40,8 @@ class Commons:
     page_size = 50
     kinds = ("image", "video")
     about = About(
-        "free licences only, attribution is told; robot policy: contact in the User-Agent, few calls at a time"
+        "free licences only, attribution is told; robot policy: contact in the User-Agent, few calls at a time",
+        windows=True,
     )
 
     def __init__(self, settings: ProviderSettings, wish: MediaWish, client: Client) -> None:
@@ -57,10 +60,14 @@ class Commons:
         return self._site
 
     async def find(self, question: Question, cursor: str, limit: int) -> Page:
-        """One page of a full-text search among files; its cursor is the API's `continue` object."""
+        """One page of a full-text search among files; its cursor is the API's `continue` object.
+
+        A page of a time window may hold less than it was asked for: of its first and last day a part lies outside.
+        """
+        window = Window.read(question.time_window)
         params: dict[str, str | int] = {
             "generator": "search",
-            "gsrsearch": f"{FILTERS[question.kind]} {question.text}",
+            "gsrsearch": " ".join([FILTERS[question.kind], *_days(window), question.text]),
             "gsrnamespace": FILE_NAMESPACE,
             "gsrlimit": max(1, min(limit, self.page_size)),
             "prop": "imageinfo",
@@ -70,7 +77,8 @@ class Commons:
         if question.kind == "image":
             params["iiurlwidth"] = asked_width(self._wish.image_short_side)
         pages, onward, calls = await self._whole_page(params, json.loads(cursor) if cursor else {})
-        found = [(page, info) for page in pages for info in (page.get("imageinfo") or [])[:1] if info.get("url")]
+        told = [(page, info) for page in pages for info in (page.get("imageinfo") or [])[:1] if info.get("url")]
+        found = [(page, info) for page, info in told if window.holds(moment_of(info.get("timestamp")))]
         derivatives: dict[int, list[dict[str, Any]]] = {}
         if question.kind == "video" and (large := [page["pageid"] for page, info in found if self._is_large(info)]):
             derivatives = await self._derivatives(large)
@@ -149,6 +157,13 @@ class Commons:
             mime=info.get("mime") if original else None,
             sha1=info.get("sha1") if original else None,
         )
+
+
+def _days(window: Window) -> list[str]:
+    """The days (UTC) that a window touches, as the search knows them."""
+    first = [] if window.since is None else [f"creationdate:>={iso(window.since)[:10]}"]
+    last = [] if window.until is None else [f"creationdate:<={iso(window.until - 1)[:10]}"]
+    return first + last
 
 
 def _pages(data: Mapping[str, Any]) -> Iterable[dict[str, Any]]:

@@ -2,6 +2,9 @@
 
 Anonymous requests get 20 results a page, registered applications up to 500; nobody gets more than 20 pages. How many
 requests are left is said in X-RateLimit-Available-<scope>, beside X-RateLimit-Limit-<scope> such as `20/min`.
+
+The search has no filter by date. Each result tells when Openverse came to know it (`indexed_on`): within a time window
+the others are dropped here.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from omnisrc.crawl.providers.oauth import Access, read_credentials
 from omnisrc.crawl.providers.provider import Candidate, MediaWish, Page, Question
 from omnisrc.crawl.providers.renditions import NEAR
 from omnisrc.crawl.settings import ProviderSettings
+from omnisrc.crawl.windows import Window, moment_of
 from omnisrc.errors import ErrorClass, ItemError, UserError
 from omnisrc.licences import licence_name, licence_of_url
 from omnisrc.web.client import Client
@@ -48,7 +52,9 @@ class Openverse:
     limits = CallLimits(per_day=100, results=400)
     """Of anonymous requests. In the hour it is the service's headers that tell."""
 
-    about = About("open licences only; the catalogue must not be scraped whole, nor limits dodged with many machines")
+    about = About(
+        "open licences only; the catalogue must not be scraped whole, nor limits dodged with many machines", dated=True
+    )
 
     def __init__(
         self,
@@ -93,7 +99,8 @@ class Openverse:
         return Access(self._client, f"{self._endpoint}/auth_tokens/token/", credentials, self._clock)
 
     async def find(self, question: Question, cursor: str, limit: int) -> Page:
-        """One page of a search among images; fewer than `limit` where a page of the service ends."""
+        """One page of a search among images; fewer than `limit` where a page of the service ends, or some lie outside
+        the time window."""
         wait_s = self._rested - self._clock()
         if wait_s > 0:
             raise ItemError(ErrorClass.QUOTA, f"{self._site} has no requests left", retry_after=wait_s)
@@ -112,7 +119,12 @@ class Openverse:
         calls = asked + (self._access.calls - calls if self._access else 0)
         results = reply.data["results"][skip:]
         taken = results[: max(1, limit)]
-        found = [self._candidate(item) for item in taken if isinstance(item, dict) and _text(item.get("url"))]
+        window = Window.read(question.time_window)
+        found = [
+            self._candidate(item)
+            for item in taken
+            if isinstance(item, dict) and _text(item.get("url")) and window.holds(moment_of(item.get("indexed_on")))
+        ]
         after = offset + len(taken) if len(taken) < len(results) else self._after(reply.data, page, size)
         pause_s = _pause_s(reply.headers)
         self._rested = self._clock() + (pause_s or 0.0)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
@@ -11,6 +13,7 @@ from aiohttp import web as aioweb
 from omnisrc.crawl.providers.commons import Commons
 from omnisrc.crawl.providers.provider import MediaWish, Page, Question
 from omnisrc.crawl.settings import CommonsSettings, ProviderSettings
+from omnisrc.crawl.windows import asked_window
 from omnisrc.errors import ErrorClass, ItemError, UserError
 from omnisrc.web.addresses import AllowedHosts
 from omnisrc.web.client import Client
@@ -73,6 +76,38 @@ def test_pages_follow_each_other_by_the_cursor_in_the_order_of_the_search(common
         limits.append(commons.calls[-1]["gsrlimit"])
     assert titles == [f"Brush hair {n}" for n in range(7)] and cursor is None
     assert limits == ["3", "3", "50"]
+
+
+def test_a_time_window_is_asked_for_in_days_and_kept_to_the_second(commons: FakeCommons) -> None:
+    """At the edges the service knows days only; a file that came anew after the window is no longer what it was."""
+    moments = [
+        "2025-01-30T23:59:59Z", "2025-01-31T11:59:59Z", "2025-01-31T12:00:00Z", "2025-02-01T10:00:00Z",
+        "2025-02-02T23:59:59Z", "2025-02-03T00:00:00Z",
+    ]  # fmt: skip
+    commons.found["brush hair"] = [photo(n, uploaded=moment) for n, moment in enumerate(moments)]
+    commons.found["brush hair"].append(photo(6, created="2025-02-01T00:00:00Z", uploaded="2026-01-01T00:00:00Z"))
+    window = asked_window("2025-01-31T12:00", "2025-02-03")
+    page = find(commons, replace(IMAGES, time_window=str(window)))
+    assert [found.title for found in page.candidates] == [f"Brush hair {n}" for n in (2, 3, 4)]
+    asked = "filetype:bitmap creationdate:>=2025-01-31 creationdate:<=2025-02-02 brush hair"
+    assert [call["gsrsearch"] for call in commons.calls] == [asked]
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "found"), [("2025-02-01", None, [3, 4]), (None, "2025-02-01", [0, 1, 2]), (None, None, range(5))]
+)
+def test_a_window_may_be_open_at_either_end(
+    commons: FakeCommons, since: str | None, until: str | None, found: Sequence[int]
+) -> None:
+    commons.found["brush hair"] = [photo(n, uploaded=f"2025-0{n // 3 + 1}-0{n % 3 + 1}T06:00:00Z") for n in range(5)]
+    page = find(commons, replace(IMAGES, time_window=str(asked_window(since, until))))
+    assert [candidate.title for candidate in page.candidates] == [f"Brush hair {n}" for n in found]
+
+
+def test_within_a_window_a_file_of_no_time_is_left_out(commons: FakeCommons) -> None:
+    commons.found["brush hair"] = [photo(1, said={"timestamp": None}), photo(2, said={"timestamp": "soon"}), photo(3)]
+    assert len(find(commons, replace(IMAGES, time_window=str(asked_window("2019-01-01", None)))).candidates) == 1
+    assert len(find(commons).candidates) == 3
 
 
 def test_images_and_videos_are_asked_for_apart(commons: FakeCommons) -> None:

@@ -6,6 +6,7 @@ import logging
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from omnisrc.crawl.providers.openverse import Openverse, _pause_s
 from omnisrc.crawl.providers.provider import MediaWish, Page, Question
 from omnisrc.crawl.settings import OpenverseSettings, ProviderSettings
+from omnisrc.crawl.windows import asked_window
 from omnisrc.errors import ErrorClass, ItemError, UserError
 from omnisrc.web.addresses import AllowedHosts
 from omnisrc.web.client import Client
@@ -118,6 +120,20 @@ def test_pages_follow_each_other_in_the_order_of_the_search_whatever_is_wanted_o
         assert titles(pages) == [f"Brush hair {n}" for n in range(45)]
         assert all(len(page.candidates) <= limit for page in pages)
     assert {call["page_size"] for call in openverse.calls} == {"20"} and set(openverse.bearers) == {""}
+
+
+def test_within_a_window_results_that_were_indexed_at_another_time_are_dropped(openverse: FakeOpenverse) -> None:
+    days = ["2024-12-31T23:59:59Z", "2025-01-01T00:00:00Z", "2025-01-31T23:59:59Z", "2025-02-01T00:00:00Z", None, "new"]
+    openverse.found["brush hair"] = [image(n, indexed_on=days[n % 6]) for n in range(30)]
+    question = replace(QUESTION, time_window=str(asked_window("2025-01-01", "2025-02-01")))
+
+    async def both(provider: Openverse) -> list[Page]:
+        first = await provider.find(question, "", 20)
+        return [first, await provider.find(question, first.next, 20)]
+
+    pages = using(openverse, both)
+    assert titles(pages) == [f"Brush hair {n}" for n in range(30) if n % 6 in (1, 2)]
+    assert [call["page"] for call in openverse.calls] == ["1", "2"] and pages[1].next is None
 
 
 def test_what_is_asked_says_what_the_settings_want(openverse: FakeOpenverse) -> None:
