@@ -1,7 +1,6 @@
 import csv
 import errno
 import json
-from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
@@ -91,9 +90,14 @@ def test_what_cannot_be_written_is_named_and_leaves_no_half_file(tmp_path):
 
 
 def test_two_processes_that_write_the_same_scores_do_not_disturb_each_other(tmp_path):
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        for done in [pool.submit(write_often, tmp_path / "predictions.parquet") for _ in range(2)]:
-            done.result()
+    spawn = get_context("spawn")
+    start = spawn.Barrier(2)
+    writers = [spawn.Process(target=write_often, args=(tmp_path / "predictions.parquet", start)) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
     assert len(read_scores(tmp_path)) == 3 and [path.name for path in tmp_path.iterdir()] == ["predictions.parquet"]
 
 
@@ -105,9 +109,10 @@ def test_the_failure_of_another_file_is_not_put_down_to_the_one_that_is_written(
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def write_often(path):
+def write_often(path, start):
     table = score_table(SCORED, ROWS, {}, {"split": "test"})
-    for _ in range(100):
+    start.wait()
+    for _ in range(50):
         write_scores(table, path)
 
 
