@@ -32,6 +32,10 @@ def eval(
             show_default=False,
         ),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="For tables and plots.  \\[default: beside the run]"),
+    ] = None,
     workspace: Workspace = None,
     json: Json = False,
     sets: Sets = None,
@@ -39,8 +43,8 @@ def eval(
     """Score a run or a checkpoint on a split of the target.
 
     By default 25 frames x 10 crops for 2-D students and 10 clips x 3 crops for 3-D ones; quicker with --protocol 1x1,
-    or number by number with --set eval.clips=N --set eval.crops=M. Scores, tables and plots are written beside the run;
-    `omnisrc scores` fuses and compares them.
+    or number by number with --set eval.clips=N --set eval.crops=M. Scores, tables and plots are written beside the run
+    (of a file: in reports/), in the place of those before, or to --output; `omnisrc scores` fuses and compares them.
     """
     named = [f"eval.protocol={protocol}"] if protocol else []
     with command(workspace, json, [*named, *(sets or ())]) as running:
@@ -61,7 +65,7 @@ def eval(
         with bar:
             task = bar.add_task("scoring", total=None)
             figures = evaluate_checkpoint(
-                study, file, split, folder, run or file.stem,
+                study, file, split, output or folder, run or file.stem,
                 report=lambda done, count: bar.update(task, completed=done, total=count),
             )  # fmt: skip
         show_figures(running, figures)
@@ -72,14 +76,21 @@ def show_figures(running: Command, figures: dict[str, Any]) -> None:
     protocol = figures["protocol"]
     running.console.print(
         f"{figures['split']}: {shown(figures)}, over {figures['samples']} of {figures['expected']} samples of the data"
-        f" set {figures['data_sha256'][:12]} ({protocol['clips']} clips x {protocol['crops']} crops, mean"
-        f" {protocol['average']})."
+        f" set {figures['data_sha256'][:12]} ({viewed(protocol)})."
     )
     if figures["unreadable"]:
         count = figures["unreadable"]
         running.console.print(f"[yellow]Warning:[/] {count} samples could not be decoded; metrics.json names them.")
     running.console.print(f"Tables and plots: {figures['folder']}")
     running.emit(**figures)
+
+
+def viewed(protocol: dict[str, Any]) -> str:
+    """`10 clips x 3 crops, mean of probabilities`"""
+    parts = [f"{protocol[what]} {what if protocol[what] > 1 else what[:-1]}" for what in ("clips", "crops")]
+    of = {"prob": "probabilities", "score": "logits"}[protocol["average"]]
+    rule = ", places of MMAction2 0.x" if protocol["rule"] == "0.x" else ""
+    return f"{' x '.join(parts)}, mean of {of}{rule}"
 
 
 def shown(figures: dict[str, Any]) -> str:

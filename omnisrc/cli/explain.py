@@ -63,7 +63,7 @@ def explain(
         try:
             clip = clip_of(video, plan, looking.pool, start)
         except ItemError as error:
-            raise WorldError(f"{video} cannot be explained: it cannot be decoded ({error}).") from error
+            raise WorldError(f"{video} cannot be explained ({error}).") from error
         said = probabilities(network.scores(clip.views[None], plan.average)[0], plan)
         first = best(said, looking.names, 1)[0]
         target = first.index if target < 0 else target

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from omnisrc.evaluate.windows.plan import Windows
     from omnisrc.media.guard import GuardPool
 
+NAME = 24
+"""Letters of an input's name beside the bar."""
 Within = Callable[[str, float, float], None]
 
 Model = Annotated[
@@ -124,6 +126,11 @@ def inputs_of(named: Named, study: Study) -> Generator[Found, None, None]:
         yield from fetched(fetch_listed(named.urls, study.section(CrawlSettings)))
 
 
+def brief(name: str) -> str:
+    """A name that leaves room for the rest of a bar."""
+    return name if len(name) <= NAME else name[: NAME - 1] + "…"
+
+
 @contextmanager
 def looking_bar(
     console: Console, count: int, stopped: str
@@ -135,7 +142,7 @@ def looking_bar(
     """
     columns = (
         TextColumn("{task.fields[verb]}"), BarColumn(), TextColumn("{task.fields[inputs]}"),
-        TimeElapsedColumn(), TextColumn("{task.fields[at]}"),
+        TimeElapsedColumn(), TextColumn("{task.fields[at]}", markup=False),
     )  # fmt: skip
     done = 0
     with Progress(*columns, console=console) as bar:
@@ -144,7 +151,7 @@ def looking_bar(
         def within(name: str, seconds: float, total: float) -> None:
             share = min(1.0, seconds / total) if total else 0.0
             length = f" of {total:,.0f}" if total else ""
-            bar.update(task, completed=done + share, at=f"{Path(name).name} {seconds:,.0f}{length} s")
+            bar.update(task, completed=done + share, at=f"{brief(Path(name).name)} {seconds:,.0f}{length} s")
 
         def next_one() -> None:
             nonlocal done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import io
 import json
 import keyword
 import sys
@@ -93,6 +94,8 @@ def _main() -> None:
 
 def main() -> None:
     """Entry point: runs the command line and turns what went wrong into one sentence and an exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text; stderr is so by itself
     sys.exit(run(sys.argv[1:]))
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 STOPPED = "Stopped; no file of predictions was written."
+STEM = 100
+"""Letters of an input's name in that of its labelled video."""
 ROWS = 12
 """Windows of a video that the screen shows; a file has all."""
 
@@ -66,6 +68,7 @@ def predict(
             raise UserError(f"--video {video} is one file for {count} inputs; name a folder, such as {video.stem}.")
         looking = open_looking(running, model, classes, window, stride, clips)
         results: list[Predicted] = []
+        taken: set[Path] = set()
         with (
             prediction_file(output, looking.about()) if output is not None else nullcontext() as file,
             closing(inputs_of(named, running.study)) as found,
@@ -76,7 +79,8 @@ def predict(
             )  # fmt: skip
             for each, predicted in said:
                 if video is not None and not predicted.error:
-                    predicted = _film(running, each, predicted, video, count, looking.pool)
+                    path = video if count == 1 and video.suffix else film_path(video, each.name, taken)
+                    predicted = _film(running, each, predicted, path, looking.pool)
                 if file is not None:
                     file.add(predicted)
                 results.append(predicted)
@@ -85,14 +89,22 @@ def predict(
         _end(running, named, results, looking.about(), output)
 
 
-def _film(running: Command, each: Found, predicted: Predicted, video: Path, count: int, pool: GuardPool) -> Predicted:
+def film_path(folder: Path, name: str, taken: set[Path]) -> Path:
+    """STEM.mp4 in the folder, or STEM-2.mp4 where an input before has taken that name."""
+    stem = Path(name).stem[:STEM]
+    names = (stem, *(f"{stem}-{number}" for number in range(2, len(taken) + 2)))
+    path = next(path for path in (folder / f"{each}.mp4" for each in names) if path not in taken)
+    taken.add(path)
+    return path
+
+
+def _film(running: Command, each: Found, predicted: Predicted, path: Path, pool: GuardPool) -> Predicted:
     from dataclasses import replace
 
     from omnisrc.evaluate.prediction.annotate import annotate
     from omnisrc.evaluate.windows.inputs import Input
 
     assert isinstance(each, Input)
-    path = video if count == 1 and video.suffix else video / f"{Path(each.name).stem}.mp4"
     try:
         annotate(each.source, predicted, path, pool)
     except ItemError as error:
@@ -115,7 +127,7 @@ def _show(running: Command, predicted: Predicted) -> None:
         table.add_row("all" if number == 0 else "", f"[bold]{escape(label.name)}[/]", f"{label.score:.3f}")
     for window in predicted.windows[:ROWS] if len(predicted.windows) > 1 else ():
         first = window.labels[0]
-        table.add_row(f"{window.start:.1f}-{window.end:.1f}", escape(first.name), f"{first.score:.3f}")
+        table.add_row(f"{window.start:.2f}-{window.end:.2f}", escape(first.name), f"{first.score:.3f}")
     running.console.print(table)
     if len(predicted.windows) > ROWS:
         more = len(predicted.windows) - ROWS

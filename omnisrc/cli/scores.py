@@ -125,7 +125,6 @@ def compare(
         one, two = aligned(tables, names, common)
         found = compared(one, two, names, seed)
         folder = output or running.study.reports / safe_name(f"compared-{names[0]}+{names[1]}")
-        folder.mkdir(parents=True, exist_ok=True)
         write_by_class(found, one.classes, folder / "by_class.csv")
         running.console.print(found.sentence, soft_wrap=True)
         otherwise = protocol_differences(one, two)

@@ -83,9 +83,10 @@ def add(
         open_storage(study)
         added = study.database().write(
             lambda session: add_rows(
-                session, listing.items, listing.class_list, settings, reference=reference, overrides=study.overrides
+                session, listing.items, listing.class_list, settings, absent=listing.absent,
+                reference=reference, overrides=study.overrides,
             )
-        )
+        )  # fmt: skip
         _tell_added(running, listing, added)
         with job_bar(running.console, study) as watch, watch("import") as show:
             run = run_stages(study, ["import"], engine=engine, show=show)

@@ -45,6 +45,7 @@ def add_rows(
     class_list: ClassList,
     settings: TargetSettings,
     *,
+    absent: Sequence[TargetRow] = (),
     reference: bool = False,
     overrides: Sequence[str] = (),
 ) -> Added:
@@ -53,12 +54,15 @@ def add_rows(
 
     Where neither the rows nor the study have a val split, one is taken out of train by whole groups.
 
+    Args:
+        absent: rows without a file. They are written down to fail, for a score is of so many clips that are expected.
+
     Raises:
         UserError: the study's target has another class list.
     """
     list_id = record_class_list(session, class_list)
     _refuse_other_list(session, list_id, class_list)
-    there = _known(session, rows)
+    there = _known(session, [*rows, *absent])
     placed = _with_splits(session, rows, there, settings)
     added = Added(splits=Counter(row.split or "train" for row in placed))
     fresh: list[dict[str, Any]] = []
@@ -68,9 +72,10 @@ def add_rows(
             fresh.append(_columns(row, list_id))
         elif (known.label, known.split) != (row.index, row.split):
             added.changed.append(str(row.path))
+    added.new, added.known = len(fresh), len(placed) - len(fresh)
+    fresh += [_columns(row, list_id) for row in absent if _place(row) not in there]
     for at in range(0, len(fresh), CHUNK):
         insert_missing(session, models.TargetItem, fresh[at : at + CHUNK])
-    added.new, added.known = len(fresh), len(placed) - len(fresh)
     added.jobs = enqueue_imports(session, settings, reference=reference, overrides=overrides)
     return added
 

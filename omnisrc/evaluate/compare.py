@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from omnisrc.evaluate.confidence import Interval, Outcomes, percentiles, top1_interval
 from omnisrc.evaluate.mcnemar import McNemar, mcnemar, sign_flip_p
 from omnisrc.evaluate.scores import ScoreTable
+from omnisrc.evaluate.whole_files import whole_file
 from omnisrc.tasks import metrics
 
 CHANCE = 0.05  # a p value below this is not put down to chance
@@ -61,9 +62,10 @@ class Comparison:
 
 
 def compare(first: ScoreTable, second: ScoreTable, names: tuple[str, str], seed: int = 0) -> Comparison:
-    """Of two tables that are aligned."""
+    """Of two tables that are aligned; the clips' groups are those of either that knows them."""
     right = (first.right, second.right)
-    outcomes = Outcomes.of(right, first.groups)
+    groups = first.groups if any(first.groups) else second.groups
+    outcomes = Outcomes.of(right, groups)
     drawn = outcomes.resampled(seed)
     changes = outcomes.counts[:, 2] - outcomes.counts[:, 1]
     top1 = (float(right[0].mean()), float(right[1].mean()))
@@ -72,7 +74,7 @@ def compare(first: ScoreTable, second: ScoreTable, names: tuple[str, str], seed:
         len(first),
         len(outcomes.counts),
         top1,
-        (top1_interval(right[0], first.groups, seed), top1_interval(right[1], first.groups, seed)),
+        (top1_interval(right[0], groups, seed), top1_interval(right[1], groups, seed)),
         top1[1] - top1[0],
         percentiles(drawn[:, 1] - drawn[:, 0]),
         mcnemar(*right),
@@ -107,8 +109,8 @@ def shown_p(p: float) -> str:
 
 
 def write_by_class(found: Comparison, classes: tuple[str, ...], path: Path) -> None:
-    """One line a class, the largest gain first: clips, both accuracies, the difference."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    """One line a class, the largest gain first: clips, both accuracies, the difference. WorldError: the disk fails."""
+    with whole_file(path) as file:
         writer = csv.writer(file)
         writer.writerow(["class", "clips", "first", "second", "difference"])
         for at in largest_gains(found):

@@ -7,8 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 
 from omnisrc.classes.compare import difference
 from omnisrc.data.flow_reader import reader_of
@@ -76,7 +78,7 @@ def evaluate(
         report: told of (samples done, samples in all).
 
     Raises:
-        UserError: the checkpoint is damaged or of other classes.
+        UserError: the checkpoint is damaged, of other classes, or its answers are no numbers.
         WorldError: no sample can be decoded.
     """
     if settings.threads:
@@ -106,12 +108,14 @@ def evaluate(
     if not len(scored.ids):
         first = scored.unreadable[0]
         raise WorldError(f"None of {len(rows)} samples can be decoded, the first {first.path} ({first.error}).")
+    refuse_nan(checkpoint, scored.scores)
     facts = {
         **(about or {}),
         "checkpoint": str(checkpoint),
         "checkpoint_sha256": loaded.sha256,
         "model": model.name,
         "protocol": asdict(protocol),
+        "class_accuracy": settings.class_accuracy,
         "expected": len(rows) if expected is None else expected,
         "class_list": rows.class_list,
         "class_list_sha256": rows.class_list_sha256,
@@ -122,6 +126,12 @@ def evaluate(
     lost = [{"sample": s.sample, "path": s.path, "error": s.error} for s in scored.unreadable]
     write_results(folder, table, figures, lost)
     return {**facts, **figures, "unreadable": len(lost)}
+
+
+def refuse_nan(checkpoint: Path, scores: NDArray[np.floating]) -> None:
+    """Raises UserError where scores are no numbers: ranked all the same, they would be the first class's."""
+    if not np.isfinite(scores).all():
+        raise UserError(f"The answers of {checkpoint} are not numbers, so its training failed; choose another file.")
 
 
 def score_table(scored: Scored, rows: Manifest, origins: Mapping[int, Origin], about: Mapping[str, Any]) -> ScoreTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -28,8 +29,9 @@ def fuse(tables: Sequence[ScoreTable], weights: Sequence[float], names: Sequence
     """
     if len(weights) != len(tables):
         raise UserError(f"There are {len(tables)} dumps and {len(weights)} weights; give one each, as --weights 1,1.5.")
-    if min(weights) <= 0:
-        raise UserError(f"The weight {min(weights):g} is not positive; leave the dump out instead.")
+    for weight in weights:
+        if not 0 < weight < math.inf:
+            raise UserError(f"The weight {weight:g} is not a positive number; to leave a dump out, do not name it.")
     if of == "logits":
         for table, name in zip(tables, names, strict=True):
             if table.logits is None:

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from omnisrc.evaluate.whole_files import whole_file
 from omnisrc.tasks.calibration import Reliability
 
 NAMED = 60  # classes that have room for their names
@@ -46,8 +47,10 @@ def plot_per_class(recall: NDArray[np.float64], classes: Sequence[str], path: Pa
     axes.set_yticks(range(len(shown)), [_short(classes[at]) for at in shown], fontsize=7)
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xlabel="accuracy" + (f", the {NAMED} worst of {len(scored)}" if len(scored) > NAMED else ""))
-    if len(scored):
-        axes.axvline(float(np.mean(recall[scored])), color="black", linewidth=0.8, linestyle="--")
+    if scored:
+        mean = float(np.mean(recall[scored]))
+        axes.axvline(mean, color="black", linewidth=0.8, linestyle="--")
+        axes.set_title(f"mean class accuracy {100 * mean:.1f} % (dashed)", fontsize=10)
     _save(figure, path)
 
 
@@ -74,4 +77,5 @@ def _short(name: str) -> str:
 
 def _save(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=120)
+    with whole_file(path, "wb") as file:
+        figure.savefig(file, dpi=120, format="png")

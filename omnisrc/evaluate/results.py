@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from omnisrc.evaluate.confidence import top1_interval
 from omnisrc.evaluate.plots import plot_confusion, plot_per_class, plot_reliability
 from omnisrc.evaluate.scores import FILE, ScoreTable, write_scores
+from omnisrc.evaluate.whole_files import whole_file
 from omnisrc.tasks import metrics
 from omnisrc.tasks.calibration import reliability
 
@@ -51,11 +52,10 @@ def write_results(
     Args:
         figures: those of `figures_of`, for metrics.json, which says what the table knows about itself too.
         unreadable: samples that are in none of the figures: their number, path and error class.
+
+    Raises:
+        WorldError: a file cannot be written; the others are whole, metrics.json is the last.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    said = {**table.about, **figures, "unreadable": list(unreadable)}
-    text = json.dumps(said, indent=2, ensure_ascii=False, default=str)
-    (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
     write_scores(table, folder / FILE)
     write_best(folder / "predictions.jsonl", table)
     matrix = metrics.confusion(table.predicted, table.labels, len(table.classes))
@@ -66,12 +66,15 @@ def write_results(
     plot_confusion(matrix, table.classes, folder / "confusion.png")
     plot_per_class(metrics.class_recall(matrix), table.classes, folder / "per_class.png")
     plot_reliability(reliability(table.probabilities, table.labels), folder / "reliability.png")
+    said = {**table.about, **figures, "unreadable": list(unreadable)}
+    with whole_file(folder / "metrics.json") as file:
+        file.write(json.dumps(said, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def write_best(path: Path, table: ScoreTable) -> None:
     """The five best classes of each clip by name, as JSON lines."""
     best = metrics.ranking(table.probabilities, TOP)
-    with open(path, "w", encoding="utf-8") as file:
+    with whole_file(path) as file:
         for at, line in enumerate(best):
             said = {
                 "sample": int(table.samples[at]), "clip": table.clips[at], "path": table.paths[at],
@@ -83,7 +86,7 @@ def write_best(path: Path, table: ScoreTable) -> None:
 
 def write_confusion(path: Path, matrix: NDArray[np.int64], classes: tuple[str, ...]) -> None:
     """Counts; rows are the true class, columns the predicted one."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as file:
         writer = csv.writer(file)
         writer.writerow(["true \\ predicted", *classes])
         writer.writerows([name, *map(int, row)] for name, row in zip(classes, matrix, strict=True))
@@ -91,7 +94,7 @@ def write_confusion(path: Path, matrix: NDArray[np.int64], classes: tuple[str, .
 
 def write_pairs(path: Path, matrix: NDArray[np.int64], classes: tuple[str, ...]) -> None:
     """The most confused pairs of classes: `both` ways together (pair confusion), then `taken for`, of true as other."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as file:
         writer = csv.writer(file)
         writer.writerow(["measure", "class", "other", "count", "share"])
         for measure, directed in (("both", False), ("taken for", True)):
@@ -103,7 +106,7 @@ def write_per_class(path: Path, matrix: NDArray[np.int64], classes: tuple[str, .
     """One line a class: samples, right ones, accuracy, precision, and the class it is most often taken for."""
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as file:
         writer = csv.writer(file)
         writer.writerow(["class", "samples", "right", "accuracy", "precision", "taken_for", "taken_for_count"])
         for at, name in enumerate(classes):
@@ -119,7 +122,7 @@ def write_per_class(path: Path, matrix: NDArray[np.int64], classes: tuple[str, .
 def write_reliability(path: Path, table: ScoreTable) -> None:
     """One line for each part of [0, 1] that the first guess's probability lies in: clips, its mean, accuracy."""
     bins = reliability(table.probabilities, table.labels)
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as file:
         writer = csv.writer(file)
         writer.writerow(["above", "up to", "clips", "confidence", "accuracy"])
         for at, count in enumerate(bins.count.tolist()):

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from omnisrc.errors import UserError
+from omnisrc.evaluate.whole_files import whole_file
 from omnisrc.tasks import metrics
 
 FILE = "predictions.parquet"
@@ -103,7 +104,7 @@ def clip_name(path: str, start: float = 0.0, end: float = 0.0) -> str:
 
 
 def write_scores(table: ScoreTable, path: Path) -> None:
-    """The dump as Parquet, under another name first: a file of that name is always whole."""
+    """The dump as Parquet. Raises WorldError where the disk fails."""
     columns: dict[str, Any] = {
         "sample": pa.array(table.samples, pa.int64()),
         "clip": list(table.clips),
@@ -117,17 +118,16 @@ def write_scores(table: ScoreTable, path: Path) -> None:
     if table.logits is not None:
         columns["logits"] = _rows(table.logits)
     about = {**table.about, "classes": list(table.classes)}
-    part = path.with_name(path.name + ".part")
     plain = pa.table(columns).replace_schema_metadata({"omnisrc": json.dumps(about, default=str)})
-    pq.write_table(plain, part)
-    part.replace(path)
+    with whole_file(path, "wb") as file:
+        pq.write_table(plain, file)
 
 
 def read_scores(place: Path) -> ScoreTable:
     """The dump in a file, or in the folder of an evaluation.
 
     Raises:
-        UserError: there is none, or the file is no dump.
+        UserError: there is none, or the file is no dump, or a damaged one.
     """
     path = place / FILE if place.is_dir() else place
     if not path.is_file():
@@ -136,21 +136,36 @@ def read_scores(place: Path) -> ScoreTable:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(f"The file {path} cannot be read as Parquet; score the checkpoint again.") from error
-    about = json.loads((table.schema.metadata or {}).get(b"omnisrc", b"{}"))
+    try:
+        about = dict(json.loads((table.schema.metadata or {}).get(b"omnisrc", b"{}")))
+    except (TypeError, ValueError):
+        about = {}
     if "classes" not in about or any(name not in table.column_names for name in NEEDED):
         raise UserError(f"The file {path} holds no scores of omnisrc; `omnisrc eval` writes them as {FILE}.")
+    try:
+        found = _table(table, tuple(map(str, about.pop("classes"))), about)
+    except (pa.ArrowException, AttributeError, TypeError, ValueError) as error:
+        raise UserError(f"The scores in {path} are damaged ({error}); score the checkpoint again.") from error
+    return found
+
+
+def _table(table: pa.Table, classes: tuple[str, ...], about: Mapping[str, Any]) -> ScoreTable:
+    """Raises ValueError for labels or scores that are not of these classes."""
     paths, keys = table["path"].to_pylist(), table["key"].to_pylist()
     named = "clip" in table.column_names
+    labels = table["label"].to_numpy().astype(np.int64)
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
+        raise ValueError(f"a label is none of {len(classes)} classes")
     return ScoreTable(
         samples=table["sample"].to_numpy(),
         clips=table["clip"].to_pylist() if named else [f"{p}#{k}" for p, k in zip(paths, keys, strict=True)],
         groups=table["group"].to_pylist() if "group" in table.column_names else [""] * len(paths),
         paths=paths,
         keys=keys,
-        labels=table["label"].to_numpy().astype(np.int64),
-        probabilities=_matrix(table, "probabilities", len(about["classes"])),
-        logits=_matrix(table, "logits", len(about["classes"])) if "logits" in table.column_names else None,
-        classes=tuple(about.pop("classes")),
+        labels=labels,
+        probabilities=_matrix(table, "probabilities", len(classes)),
+        logits=_matrix(table, "logits", len(classes)) if "logits" in table.column_names else None,
+        classes=classes,
         about=about,
     )
 
@@ -225,4 +240,7 @@ def _rows(matrix: NDArray[np.floating]) -> pa.FixedSizeListArray:
 
 def _matrix(table: pa.Table, name: str, classes: int) -> NDArray[np.float32]:
     flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat, dtype=np.float32).reshape(len(table), classes)
+    scores = np.asarray(flat, dtype=np.float32).reshape(len(table), classes)
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{name} that are not numbers")
+    return scores

@@ -77,8 +77,7 @@ def decoding(*others: type[Exception]) -> Iterator[None]:
     except MemoryError:
         raise
     except known as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ItemError(ErrorClass.DECODE, reason) from error
+        raise ItemError(ErrorClass.DECODE, getattr(error, "strerror", None) or str(error)) from error
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from omnisrc.errors import WorldError
 from omnisrc.media.phash import Rgb
 
 TICKS = 90_000
+SHOWN = 50  # letters of the name in that of the part: names end at 255 bytes
 X264 = {"preset": "veryfast", "crf": "20"}
 
 
@@ -52,7 +53,7 @@ def open_film(path: Path, fps: float) -> Iterator[Film]:
     Raises:
         WorldError: it cannot be written.
     """
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part.mp4")
+    part = path.with_name(f".{path.stem[:SHOWN]}.{os.getpid()}.part.mp4")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with av.open(str(part), "w", format="mp4", options={"movflags": "faststart"}) as out:
@@ -62,7 +63,8 @@ def open_film(path: Path, fps: float) -> Iterator[Film]:
                 film.finish()
         if film.frames:
             part.replace(path)
-    except OSError as error:
+    except (OSError, av.error.FFmpegError) as error:
         raise WorldError(f"The video {path} could not be written: {error.strerror or error}.") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not be made it cannot be removed
+            part.unlink()

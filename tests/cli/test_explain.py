@@ -50,11 +50,12 @@ def test_an_image_can_be_explained(tmp_path: Path, capsys):
         (["--stage", "layer8"], 2, "its stages are layer1, layer2, layer3, layer4"),
         (["--method", "lime"], 2, "There is no method 'lime'"),
         (["--method", "cam", "--stage", "layer2"], 2, "use --method gradcam for layer2"),
-        (["--start", "99"], 1, "no frame between 99"),
+        (["--start", "99"], 2, "There is no frame from --start 99 on: the video has 3 s"),
+        (["-o", "/proc/nowhere"], 1, "/proc/nowhere/a-cam.png could not be written"),
     ],
 )
 def test_mistakes_end_with_one_sentence(tmp_path: Path, capsys, arguments, code, sentence):
     net, clip = weights(tmp_path / "net.safetensors", classes=list(CLASSES)), video(tmp_path / "a.mp4")
     given = arguments if "--method" in arguments else ["--method", "cam", *arguments]
-    got, said, _ = omnisrc(capsys, "explain", clip, "--model", net, *given, "-o", tmp_path / "out")
+    got, said, _ = omnisrc(capsys, "explain", clip, "--model", net, "-o", tmp_path / "out", *given)
     assert got == code and sentence in said["error"], said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,31 @@ def test_a_run_that_stops_half_way_goes_on_and_leaves_no_half_file(tmp_path, cap
     assert (code, said["new"], said["there"]) == (0, 3, 1)
     assert set(index(out)) == {"0", "1", "2", "3"} and not list(out.glob(".*"))
     assert all(np.load(out / row["file"]).shape == tuple(row["shape"]) for row in index(out).values())
+
+
+def test_names_that_are_no_text_or_very_long_are_taken(tmp_path, capsys, monkeypatch):
+    net = weights(tmp_path / "net.safetensors")
+    names = ["\u2028 two lines.mp4", os.fsdecode(b"caf\xe9.mp4"), "\u00f1" * 125 + ".mp4"]
+    for name in names:
+        video(tmp_path / "in" / name)
+    monkeypatch.chdir(tmp_path)
+    for new, there in ((3, 0), (0, 3)):
+        code, said, _ = omnisrc(capsys, "features", "in", "--model", net, "-o", "out")
+        assert (code, said["new"], said["there"]) == (0, new, there)
+    rows = [json.loads(line) for line in (tmp_path / "out" / "index.jsonl").read_bytes().split(b"\n")[:-1]]
+    assert sorted(row["name"] + ".mp4" for row in rows) == sorted(names)
+    assert all((tmp_path / "out" / row["file"]).is_file() for row in rows)
+
+
+@pytest.mark.parametrize("damage", [b"[1]\n", b"\xff\n", b'{"name": "0"}\n', b"null\n"])
+def test_a_damaged_folder_is_named(tmp_path, capsys, damage):
+    net = weights(tmp_path / "net.safetensors")
+    run = ("features", video(tmp_path / "0.mp4"), "--model", net, "-o", tmp_path / "out")
+    omnisrc(capsys, *run)
+    for name in ("index.jsonl", "features.json"):
+        (tmp_path / "out" / name).write_bytes(damage)
+        code, said, _ = omnisrc(capsys, *run)
+        assert code == 2 and "out" in said["error"] and "--output" in said["error"]
 
 
 def test_the_samples_of_a_split_come_from_their_shards(tmp_path, capsys, study):

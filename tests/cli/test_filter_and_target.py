@@ -43,7 +43,8 @@ def test_a_target_is_added_shown_and_checked(tmp_path: Path, target: Path, capsy
     assert code == 0 and first["new"] == 5
     assert first["problems"] == {"missing-file": 2, "duplicate-row": 1, "unknown-label": 1}
     assert {split: row["stored"] for split, row in first["splits"].items()} == {"train": 2, "val": 1, "test": 1}
-    assert first["errors"] == {"decode": 1} and first["failed"][0][0].endswith("broken.mp4")
+    assert first["errors"] == {"decode": 1, "storage": 1} and first["failed"][0][0].endswith("broken.mp4")
+    assert first["splits"]["train"]["items"] == 4  # a file that is missing is expected all the same
     assert "gone.mp4" in said and "'swim'" in said
     code, again, _ = command(capsys, *add)
     assert code == 0 and again["new"] == 0 and again["splits"] == first["splits"]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,10 +19,13 @@ import torch
 from omnisrc.data.manifest import manifest_of
 from omnisrc.data.samples import SampleReader, SampleTable
 from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.evaluate.prediction.annotate import readable
+from omnisrc.evaluate.prediction.caption import caption
 from omnisrc.evaluate.protocols import Protocol, Sampling
 from omnisrc.evaluate.windows.feed import Ended, Feed
 from omnisrc.evaluate.windows.inputs import Input
 from omnisrc.evaluate.windows.plan import windows_of
+from omnisrc.media.film import open_film
 from omnisrc.media.guard import GuardPool
 from omnisrc.models import create_model, save_weights
 from tests.cli.looking import CLASSES, logits_by_hand, omnisrc, video, weights
@@ -57,7 +63,7 @@ def test_windows_and_the_whole_are_what_the_network_says_of_these_frames(tmp_pat
         assert np.allclose(scores(window["labels"]), expected[-1], atol=1e-4), number
     assert np.allclose(scores(found["labels"]), np.mean(expected, 0), atol=1e-4)
     best = CLASSES[int(np.mean(expected, 0).argmax())]
-    assert found["labels"][0]["name"] == best and best in shown and "0.0-1.0" in shown
+    assert found["labels"][0]["name"] == best and best in shown and "0.00-1.00" in shown
 
 
 def test_a_2d_network_averages_logits(tmp_path, capsys):
@@ -312,3 +318,44 @@ def test_ten_hours_take_no_more_memory_than_one(tmp_path):
             assert events[:-1] == [(400.0 * n, 40) for n in range(9 * hours)]
             assert events[-1].error is None and events[-1].duration == pytest.approx(3600 * hours, abs=15)
     assert peaks[10] < 1.3 * peaks[1], peaks
+
+
+def test_what_cannot_be_written_is_named(tmp_path, capsys):
+    net, path = weights(tmp_path / "net.safetensors"), video(tmp_path / "a.mp4", count=6)
+    (tmp_path / "file").write_text("")
+    for option, place in (("-o", "file/all.json"), ("--video", "file/a.mp4"), ("--video", "/proc/a.mp4")):
+        code, said, _ = omnisrc(capsys, "predict", path, "--model", net, option, tmp_path / place)
+        assert code == 1 and f"{tmp_path / place} could not be written" in said["error"]
+
+
+def test_inputs_of_one_name_have_a_labelled_video_each(tmp_path, capsys):
+    net = weights(tmp_path / "net.safetensors")
+    for place in ("a/clip.mp4", "b/clip.mp4", "b/clip-2.mp4", "c/" + "\u00f1" * 120 + ".mp4"):
+        video(tmp_path / "in" / place, count=6)
+    code, said, _ = omnisrc(
+        capsys, "predict", tmp_path / "in", "--model", net, "--video", tmp_path / "out", "-o", tmp_path / "all.json"
+    )
+    assert code == 0 and len(said["inputs"]) == 4
+    made = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert made == ["clip-2.mp4", "clip-3.mp4", "clip.mp4", "\u00f1" * 100 + ".mp4"]
+
+
+@pytest.mark.parametrize(
+    ("size", "made"), [((5, 7), (160, 224)), ((1, 3000), (2, 6000)), ((2000, 3), (2000, 2)), ((170, 200), (170, 200))]
+)
+def test_a_picture_of_any_shape_can_be_drawn_on(tmp_path, size, made):
+    frame = readable(np.zeros((*size, 3), np.uint8))
+    with open_film(tmp_path / "a.mp4", 25) as film:
+        film.add(caption(frame, [("diving", 0.5)]), 0.0)
+    with av.open(str(tmp_path / "a.mp4")) as opened:
+        [shown] = opened.decode(video=0)
+    assert (shown.height, shown.width) == made
+
+
+def test_names_that_are_no_text_are_told_and_written(tmp_path, capsys):
+    net = weights(tmp_path / "net.safetensors")
+    path = video(tmp_path / os.fsdecode(b"caf\xe9.mp4"))
+    line = [sys.executable, "-m", "omnisrc", "predict", path, "--model", net, "-o", tmp_path / "all.json"]
+    done = subprocess.run(line, capture_output=True, cwd=tmp_path)
+    assert done.returncode == 0 and b"caf\\udce9.mp4" in done.stdout, done.stderr
+    assert json.loads((tmp_path / "all.json").read_bytes())["inputs"][0]["name"] == str(path)

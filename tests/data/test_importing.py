@@ -39,7 +39,9 @@ def data_set(folder: Path, files: dict[str, bytes], lines: list[str]) -> Path:
 
 def add(study: Study, path: Path, settings: TargetSettings = TargetSettings(), **given):
     listing = read_target("csv", path, class_list=given.pop("class_list", CLASSES))
-    added = study.database().write(lambda s: add_rows(s, listing.items, listing.class_list, settings, **given))
+    added = study.database().write(
+        lambda s: add_rows(s, listing.items, listing.class_list, settings, absent=listing.absent, **given)
+    )
     while work_once(study, ["import"]):
         pass
     return listing, added
@@ -105,15 +107,18 @@ def test_broken_files_are_counted_by_name_and_tried_again_when_added_again(study
     assert listing.counts() == {"missing-file": 1}
     assert {name: (item.state, item.error) for name, item in items(study).items()} == {
         "good.mp4": ("stored", None), "cut.mp4": ("failed", "decode"), "sound.mp4": ("failed", "not-media"),
-        "text.mp4": ("failed", "not-media"),
+        "text.mp4": ("failed", "not-media"), "gone.mp4": ("failed", "storage"),
     }  # fmt: skip
     counted = study.database().read(summary)
-    assert counted.errors == {"decode": 1, "not-media": 2}
-    assert sum(split["failed"] for split in counted.splits.values()) == 3
-    assert [Path(name).name for name, _ in counted.failed] == ["cut.mp4", "sound.mp4", "text.mp4"]
+    assert counted.errors == {"decode": 1, "not-media": 2, "storage": 1}
+    assert sum(split["failed"] for split in counted.splits.values()) == 4
+    assert [Path(name).name for name, _ in counted.failed] == ["cut.mp4", "sound.mp4", "text.mp4", "gone.mp4"]
     (tmp_path / "set" / "cut.mp4").write_bytes(video_bytes(12))
+    (tmp_path / "set" / "gone.mp4").write_bytes(video_bytes(12))
     add(study, path)
-    assert items(study)["cut.mp4"].state == "stored" and items(study)["sound.mp4"].state == "failed"
+    after = items(study)
+    assert after["cut.mp4"].state == after["gone.mp4"].state == "stored" and after["sound.mp4"].state == "failed"
+    assert len(after) == len(lines)
 
 
 def test_files_can_be_used_in_place(study: Study, small: Path) -> None:

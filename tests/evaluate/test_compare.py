@@ -1,5 +1,6 @@
 import csv
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,14 @@ def test_cuts_of_one_video_count_as_one():
     assert grouped.groups == 5 and grouped.group_p == 1.0  # one video alone differs: its sign is a coin's
     assert "These clips do not tell" in grouped.sentence and "40 clips of 5 groups" in grouped.sentence
     assert grouped.difference == alone.difference
+
+
+def test_groups_that_one_of_the_two_knows_count_in_either_order():
+    first, second = tables(0, 8, 30, 2, groups=[f"v{at // 8}" for at in range(40)])
+    foreign = replace(second, groups=[""] * 40)
+    there, back = compare(first, foreign, ("a", "b")), compare(foreign, first, ("b", "a"))
+    assert there.groups == back.groups == 5 and there.p == back.p == 1.0
+    assert there.intervals == back.intervals[::-1]
 
 
 def test_a_recogniser_is_no_better_than_itself():

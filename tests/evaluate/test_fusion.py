@@ -52,7 +52,8 @@ def test_what_cannot_be_summed_is_refused():
     rgb, flow = streams()
     with pytest.raises(UserError, match="2 dumps and 1 weights"):
         fuse([rgb, flow], [1], ["rgb", "flow"], "logits")
-    with pytest.raises(UserError, match="weight -1 is not positive"):
-        fuse([rgb, flow], [1, -1], ["rgb", "flow"], "logits")
+    for weight in (-1, 0, float("nan"), float("inf")):
+        with pytest.raises(UserError, match=f"weight {weight:g} is not a positive number"):
+            fuse([rgb, flow], [1, weight], ["rgb", "flow"], "logits")
     with pytest.raises(UserError, match="flow holds no logits"):
         fuse([rgb, replace(flow, logits=None)], [1, 1], ["rgb", "flow"], "logits")

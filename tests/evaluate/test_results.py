@@ -1,5 +1,7 @@
 import csv
+import errno
 import json
+from multiprocessing import get_context
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -8,10 +10,13 @@ from PIL import Image
 
 from omnisrc.data.batch import Skip
 from omnisrc.data.manifest import manifest_of
+from omnisrc.errors import WorldError
 from omnisrc.evaluate.evaluation import Origin, score_table
 from omnisrc.evaluate.plots import plot_confusion, plot_per_class
 from omnisrc.evaluate.results import figures_of, write_results
+from omnisrc.evaluate.scores import read_scores, write_scores
 from omnisrc.evaluate.scoring import Scored
+from omnisrc.evaluate.whole_files import whole_file
 
 CLASSES = ("dive", 'jump, "high"', "run")
 ROWS = manifest_of(
@@ -70,6 +75,45 @@ def test_an_evaluation_leaves_figures_predictions_tables_and_plots(tmp_path):
     for name in ("confusion.png", "per_class.png", "reliability.png"):
         with Image.open(out / name) as picture:
             assert min(picture.size) > 150 and len(np.unique(np.asarray(picture))) > 10
+
+
+def test_what_cannot_be_written_is_named_and_leaves_no_half_file(tmp_path):
+    out = tmp_path / "out"
+    table = score_table(SCORED, ROWS, {}, {"split": "test"})
+    (out / "confusion.png").mkdir(parents=True)
+    with pytest.raises(WorldError, match=r"confusion\.png could not be written"):
+        write_results(out, table, figures_of(table))
+    assert not (out / "metrics.json").exists() and not list(out.glob("*.part")) + list(out.glob(".*"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorldError, match="could not be written"):
+        write_results(tmp_path / "file" / "out", table, figures_of(table))
+
+
+def test_two_processes_that_write_the_same_scores_do_not_disturb_each_other(tmp_path):
+    spawn = get_context("spawn")
+    start = spawn.Barrier(2)
+    writers = [spawn.Process(target=write_often, args=(tmp_path / "predictions.parquet", start)) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    assert len(read_scores(tmp_path)) == 3 and [path.name for path in tmp_path.iterdir()] == ["predictions.parquet"]
+
+
+def test_the_failure_of_another_file_is_not_put_down_to_the_one_that_is_written(tmp_path):
+    with pytest.raises(FileNotFoundError, match="elsewhere"), whole_file(tmp_path / "out" / "a.csv"):
+        (tmp_path / "elsewhere").read_text()
+    assert not list((tmp_path / "out").iterdir())
+    with pytest.raises(WorldError, match=r"a\.csv could not be written"), whole_file(tmp_path / "out" / "a.csv"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def write_often(path, start):
+    table = score_table(SCORED, ROWS, {}, {"split": "test"})
+    start.wait()
+    for _ in range(50):
+        write_scores(table, path)
 
 
 def test_plots_of_four_hundred_classes_stay_within_a_page(tmp_path):

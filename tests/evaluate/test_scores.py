@@ -90,3 +90,37 @@ def test_a_clip_has_the_same_name_wherever_the_data_lie():
     assert clip_name("C:\\ucf\\Archery\\v.avi") == "Archery/v"
     assert clip_name("/a/b/long.mp4", 2.0, 12.5) == "b/long#2-12.5"
     assert clip_name("archery/abc_000.5_10") == "archery/abc_000.5_10"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"label": pa.array([0, 1, 2, 3, 4], pa.int32())}, "a label is none of 4 classes"),
+        ({"label": pa.array([0, 1, 2, 3, -1], pa.int32())}, "a label is none of 4 classes"),
+        ({"label": pa.array(list("abcde"))}, "invalid literal"),
+        ({"probabilities": pa.array([[0.5, 0.5]] * 5)}, "cannot reshape"),
+        ({"probabilities": pa.array([[float("nan")] * 4] * 5)}, "probabilities that are not numbers"),
+        ({"probabilities": pa.array([1.0] * 5)}, "flatten"),
+    ],
+)
+def test_a_damaged_dump_is_refused(tmp_path, change, words):
+    write_scores(ONE, tmp_path / "predictions.parquet")
+    table = pq.read_table(tmp_path / "predictions.parquet")
+    for name, column in change.items():
+        table = table.set_column(table.column_names.index(name), name, column)
+    pq.write_table(table, tmp_path / "predictions.parquet")
+    with pytest.raises(UserError, match=f"predictions.parquet are damaged .*{words}"):
+        read_scores(tmp_path)
+
+
+def test_half_a_dump_and_a_parquet_of_others_are_refused(tmp_path):
+    path = tmp_path / "predictions.parquet"
+    write_scores(ONE, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="cannot be read as Parquet"):
+        read_scores(path)
+    for about in ({}, {"omnisrc": "{half"}, {"omnisrc": "[1]"}, {"omnisrc": "{}"}):
+        pq.write_table(pa.table({"sample": [1]}).replace_schema_metadata(about), path)
+        with pytest.raises(UserError, match="holds no scores of omnisrc"):
+            read_scores(path)

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import torch
 from sqlalchemy import update
 
 from db import models
@@ -46,7 +47,10 @@ def scored(capsys, study, *arguments):
 def test_a_score_says_over_which_clips_it_is_and_how_far_it_can_be_trusted(world, capsys):
     code, figures, said = scored(capsys, world, "--protocol", "1x1")
     assert code == 0 and (figures["samples"], figures["expected"], figures["groups"]) == (5, 6, 3)
-    assert f"over 5 of 6 samples of the data set {figures['data_sha256'][:12]} (1 clips x 1 crops" in said
+    assert (
+        f"over 5 of 6 samples of the data set {figures['data_sha256'][:12]} (1 clip x 1 crop, mean of probabilities)"
+        in said
+    )
     low, high = figures["top1_interval"]
     assert low <= figures["top1"] <= high and f"95 % interval {100 * low:.2f} to {100 * high:.2f}" in said
     folder = world.reports / "eval-w" / "test"
@@ -64,3 +68,22 @@ def test_protocols_that_do_not_fit_are_refused_before_anything_is_decoded(world,
     assert code == 2 and "tsn-25x10 is not for a 3d student" in answer["error"]
     code, answer, _ = scored(capsys, world, "--protocol", "30-view")
     assert code == 2 and "eval.protocol" in answer["error"] and "tsn-25x3" in answer["error"]
+
+
+def test_another_protocol_can_go_to_a_folder_of_its_own(world, capsys, tmp_path):
+    code, first, _ = scored(capsys, world, "--protocol", "1x1")
+    more = ("--protocol", "1x1", "--set", "eval.sampling=0.x", "--set", "eval.clips=2", "-o", str(tmp_path / "old"))
+    code, second, said = scored(capsys, world, *more)
+    assert code == 0 and second["folder"] == str(tmp_path / "old") and second["protocol"]["rule"] == "0.x"
+    assert "(2 clips x 1 crop, mean of probabilities, places of MMAction2 0.x)" in said
+    assert read_scores(tmp_path / "old").about["protocol"] == second["protocol"]
+    assert read_scores(world.reports / "eval-w" / "test").about["protocol"] == first["protocol"]
+
+
+def test_answers_that_are_no_numbers_are_refused(world, capsys):
+    model = create_model("slowonly_r18", len(CLASSES), width=8)
+    torch.nn.init.constant_(model.head.fc.bias, float("nan"))
+    save_weights(model, world.root / "w.safetensors", {"classes": CLASSES})
+    code, _, said = scored(capsys, world, "--protocol", "1x1")
+    assert code == 2 and "w.safetensors are not numbers" in said
+    assert not (world.reports / "eval-w").exists()

@@ -77,11 +77,12 @@ class TargetRow:
 
 @dataclass
 class TargetListing:
-    """The items of a target data set, and the rows left out."""
+    """The items of a target data set, and the rows left out. `absent`: those of them whose file alone is wanting."""
 
     items: list[TargetRow]
     problems: list[Problem]
     class_list: ClassList
+    absent: list[TargetRow] = field(default_factory=list)
     by_split: Counter[str] = field(default_factory=Counter)
 
     def counts(self) -> dict[str, int]:
@@ -106,6 +107,7 @@ def listing_of(rows: Iterable[RawRow | Problem], class_list: ClassList | None, n
     raw = [row for row in found if isinstance(row, RawRow)]
     classes = class_list if class_list is not None else _classes_of(raw, name)
     matched: list[tuple[RawRow, TargetRow]] = []
+    absent: list[tuple[RawRow, TargetRow]] = []
     labels: dict[str, ActionClass | Problem] = {}
     for row in raw:
         if row.label not in labels:
@@ -116,8 +118,11 @@ def listing_of(rows: Iterable[RawRow | Problem], class_list: ClassList | None, n
             matched.append((row, _target_row(row, action)))
         elif wrong is not None:
             problems.append(Problem(row.where, wrong.what, wrong.detail))
+            if isinstance(action, ActionClass):
+                absent.append((row, _target_row(row, action)))
     items = _without_twins(matched, problems)
-    return TargetListing(items, problems, classes, Counter(item.split or "none" for item in items))
+    counts = Counter(item.split or "none" for item in items)
+    return TargetListing(items, problems, classes, _without_twins(absent, []), counts)
 
 
 def _classes_of(rows: list[RawRow], name: str) -> ClassList:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from omnisrc.errors import ErrorClass, ItemError
+from omnisrc.errors import ErrorClass, ItemError, UserError
 from omnisrc.evaluate.explanations.methods import Explanation, explain
 from omnisrc.evaluate.explanations.overlay import enlarged, overlaid, pairs, sheet
 from omnisrc.evaluate.whole_files import whole_file
@@ -37,7 +37,8 @@ def clip_of(source: Source, plan: Windows, pool: GuardPool, start: float | None 
     """One window of a video, from `start` seconds on (by default in its middle), or a still.
 
     Raises:
-        ItemError: the source cannot be decoded, or there is nothing at `start`.
+        ItemError: the source cannot be decoded.
+        UserError: there is nothing at `start`.
     """
     sampler = plan.sampler
     if (sniff(read_head(source)) or "").startswith("image/"):
@@ -53,6 +54,9 @@ def clip_of(source: Source, plan: Windows, pool: GuardPool, start: float | None 
         short_side=plan.short_side, origin=peek["origin"],
     )  # fmt: skip
     if not meta["counts"][0]:
+        if start is not None:
+            length = f"{meta['end'] or peek['duration']:g}"
+            raise UserError(f"There is no frame from --start {start:g} on: the video has {length} s; choose another.")
         raise ItemError(ErrorClass.DECODE, f"no frame between {first:g} and {first + plan.length:g} s")
     cut = middle(np.asarray(frames), plan)
     return Clip(cut.reshape(plan.views, plan.view_len, *cut.shape[1:]), np.asarray(seconds))
@@ -87,7 +91,6 @@ def show(
     where = f", {stage or network.model.trunk.stages[-1].name}" if method != "guided-backprop" else ""
     what = "" if method == "activation" else f"{name} ({100 * found.probability:.1f} %): "
     title = f"{what}{method}{where}"
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{stem}-{method}{suffix}" for suffix in (".png", ".mp4", ".npz")]
     write_png(paths[0], sheet(frames, covered, title))
     write_film(paths[1], pairs(frames, covered), clip.seconds)

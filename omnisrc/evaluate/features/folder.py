@@ -60,7 +60,7 @@ def open_folder(path: Path, settings: Mapping[str, Any]) -> Iterator[FeatureFold
     try:
         path.mkdir(parents=True, exist_ok=True)
         _same(path, settings)
-        with (path / INDEX).open("a+", encoding="utf-8") as index:
+        with (path / INDEX).open("a+", encoding="utf-8", errors="backslashreplace") as index:
             _alone(index, path)
             yield FeatureFolder(path, _read(path, index), index)
     except OSError as error:
@@ -74,8 +74,8 @@ def _same(path: Path, settings: Mapping[str, Any]) -> None:
             out.write(json.dumps(dict(settings), indent=1, ensure_ascii=False) + "\n")
         return
     try:
-        there = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+        there = dict(json.loads(file.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
         raise UserError(f"{file} is damaged ({error}); name another folder with --output.") from error
     for key, value in settings.items():
         if there.get(key) != value:
@@ -99,8 +99,12 @@ def _read(path: Path, index: TextIO) -> dict[str, dict[str, Any]]:
     index.seek(0)
     text = index.read()
     whole = text[: text.rfind("\n") + 1]
+    try:
+        lines = [json.loads(line) for line in whole.split("\n")[:-1]]
+        rows = {row["name"]: row for row in lines if row["file"] and row["source"]}
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path / INDEX} is damaged ({error}); name another folder with --output.") from error
     if whole != text:
         index.truncate(len(whole.encode()))
     index.seek(0, os.SEEK_END)
-    rows = [json.loads(line) for line in whole.splitlines()]
-    return {row["name"]: row for row in rows}
+    return rows

@@ -16,7 +16,7 @@ from omnisrc.media.film import open_film
 from omnisrc.media.guard import GuardPool
 from omnisrc.media.source import Source
 
-SHORT_SIDE, LEAST_SIDE = 480, 160
+SHORT_SIDE, LEAST_SIDE, MOST_SIDE = 480, 160, 1920
 FRAMES_AT_ONCE = 64
 SHOWN = 3
 
@@ -74,8 +74,9 @@ def frames_of(source: Source, predicted: Predicted, pool: GuardPool) -> Iterator
 
 
 def readable(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture, enlarged by a whole number where it is too small for words."""
-    times = -(-LEAST_SIDE // min(frame.shape[:2]))
+    """The picture, enlarged by a whole number where it is too small for words, and no longer than MOST_SIDE."""
+    short, long = sorted(frame.shape[:2])
+    times = max(-(-2 // short), min(-(-LEAST_SIDE // short), MOST_SIDE // long))  # a film's sides are even
     return frame.repeat(times, 0).repeat(times, 1) if times > 1 else frame
 
 

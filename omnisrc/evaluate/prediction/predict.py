@@ -27,7 +27,7 @@ PLAIN = {
     ErrorClass.TOO_LARGE: "it is larger than a download may be",
     ErrorClass.ROBOTS: "its owner forbids it to robots",
     ErrorClass.OPT_OUT: "its owner keeps it from models",
-    ErrorClass.REFUSED_ADDRESS: "its address is not a public one",
+    ErrorClass.REFUSED_ADDRESS: "its address is refused",
 }
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from omnisrc.data.augment import normalise
 from omnisrc.errors import UserError
 from omnisrc.evaluate.device import choose_device
-from omnisrc.evaluate.evaluation import sampling_of
+from omnisrc.evaluate.evaluation import refuse_nan, sampling_of
 from omnisrc.evaluate.protocols import Average, Sampling, averaged
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.evaluate.windows.feed import Ended, Event, Window
@@ -63,8 +63,7 @@ class Network:
                 said = self._logits(views.flatten(0, 1)[:, None])
                 said = averaged(said.view(*frames.shape[:2], -1), average)
         found: NDArray[np.float32] = said.cpu().numpy()
-        if not np.isfinite(found).all():
-            raise UserError(f"The answers of {self.path} are not numbers, so its training failed; choose another file.")
+        refuse_nan(self.path, found)
         return found
 
     @torch.inference_mode()
