@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -171,14 +173,16 @@ def as_blobs(state: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("file", "network"),
+    ("file", "made"),
     [
-        ("SLOWFAST_4x16_R50.pkl", SlowFast(50, CLASSES, 8, 5)),
-        ("I3D_NLN_8x8_R50.pkl", I3D(CLASSES, nonlocals="softmax")),
+        ("SLOWFAST_4x16_R50.pkl", partial(SlowFast, 50, CLASSES, 8, 5)),
+        ("I3D_NLN_8x8_R50.pkl", partial(I3D, CLASSES, nonlocals="softmax")),
     ],
 )
-def test_pickled_blobs_are_refused_and_their_arrays_converted(file: str, network: nn.Module, tmp_path: Path) -> None:
-    theirs, path = seasoned(network), tmp_path / file
+def test_pickled_blobs_are_refused_and_their_arrays_converted(
+    file: str, made: Callable[[], nn.Module], tmp_path: Path
+) -> None:
+    theirs, path = seasoned(made()), tmp_path / file
     blobs: dict[str, Any] = {**as_blobs(theirs.state_dict()), "lr": np.ones(1), "conv1_w_momentum": np.ones(3)}
     assert {"conv1_w", "res_conv1_bn_riv", "res5_2_branch2c_bn_s", "res2_0_branch1_w", "pred_b"} <= set(blobs)
     path.write_bytes(pickle.dumps({"blobs": blobs}, protocol=2))

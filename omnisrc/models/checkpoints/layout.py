@@ -23,7 +23,7 @@ PLACEHOLDERS = {
     "even": r"\d*[02468]",  # block with an even number
     "k": r"\d",  # convolution of a block
     "n": r"\d",  # lateral connection
-    "h": r"[st]",  # half of a factorised convolution: space or time
+    "h": r"[stqkv]",  # half of a factorised convolution (space, time), or query, key, value
     "way": r"slow|fast",  # pathway
     "p": r"\w+",  # parameter or buffer
     "rest": r".+",

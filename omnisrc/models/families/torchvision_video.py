@@ -45,10 +45,16 @@ def swin3d(size: str, width: int, num_classes: int, *, dropout: float = 0.0) -> 
     return Recogniser(trunk, LinearHead(trunk.channels, num_classes, dropout), spec, num_classes)
 
 
-def mvit(name: str, num_classes: int, *, dropout: float = 0.5) -> Recogniser:
-    """MViT: clips of 16 frames at 7.5 a second, 224 pixels, and no others: its positions were learnt for these."""
+def mvit(name: str, num_classes: int, *, dropout: float = 0.5, pool_eps: float = 1e-6) -> Recogniser:
+    """MViT: clips of 16 frames at 7.5 a second, 224 pixels, and no others: its positions were learnt for these.
+
+    `pool_eps`: of the norms behind the poolings of queries, keys and values; PyTorchVideo has 1e-5.
+    """
     spec = InputSpec("3d", 16, 4, 1, GREY_MEAN, GREY_STD, fixed=True)
     trunk = MViT(lambda: _network(name), spec.clip_len, spec.crop_size)
+    for path, module in trunk.named_modules():
+        if isinstance(module, nn.LayerNorm) and ".pool_" in path:
+            module.eps = pool_eps
     return Recogniser(trunk, LinearHead(trunk.channels, num_classes, dropout), spec, num_classes)
 
 
