@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from omnisrc.data.augment import normalise
 from omnisrc.data.batch import Skip
-from omnisrc.data.loading import start_worker, unchanged
+from omnisrc.data.loading import begun, start_worker, unchanged
 from omnisrc.data.samples import SampleReader
 from omnisrc.errors import ItemError, WorldError
 from omnisrc.evaluate.protocols import Protocol, averaged
@@ -160,7 +160,7 @@ class Scorer:
             worker_init_fn=start_worker,
             generator=torch.Generator().manual_seed(0),  # or torch would draw from the run's own
         )
-        for batch in loader:
+        for batch in begun(loader):
             if isinstance(batch, WorldError):
                 raise batch
             if self._kept is not None:
