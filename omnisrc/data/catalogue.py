@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -11,6 +12,7 @@ from db import models
 from db.insert import insert_missing
 from db.ledger import now
 from omnisrc.classes import ActionClass, ClassList, names_sha256
+from omnisrc.data.labels import MULTI_LABEL
 
 SCORED = ("val", "test")
 """The splits whose items are scored, and which no web sample may show."""
@@ -84,6 +86,21 @@ def recorded_class_list(session: Session, row: models.ClassList) -> ClassList:
     ).all()
     made = tuple(ActionClass(c.position, c.name, c.query, tuple(c.tags), id=c.position) for c in classes)
     return ClassList(row.name, made, names_sha256(c.name for c in classes), row.name)
+
+
+def several_labels(session: Session, items: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """The classes of those of these target items that were added as having several."""
+    table, wanted = models.Annotation, set(items)
+    rows = (
+        session.execute(
+            select(table.target_item_id, table.payload).where(
+                table.task == MULTI_LABEL, table.target_item_id.between(min(wanted), max(wanted))
+            )
+        )
+        if wanted
+        else ()
+    )
+    return {item: tuple(payload["labels"]) for item, payload in rows if item in wanted}
 
 
 def target_state(session: Session) -> str:

@@ -36,8 +36,8 @@ def plot_confusion(matrix: NDArray[np.int64], classes: Sequence[str], path: Path
     _save(figure, path)
 
 
-def plot_per_class(recall: NDArray[np.float64], classes: Sequence[str], path: Path) -> None:
-    """Accuracy of each class, the worst first; where there are many, the NAMED worst."""
+def plot_per_class(recall: NDArray[np.float64], classes: Sequence[str], path: Path, measure: str = "accuracy") -> None:
+    """A measure of each class, the worst first; where there are many, the NAMED worst."""
     scored = [at for at in np.argsort(recall, kind="stable") if not np.isnan(recall[at])]
     shown = scored[:NAMED]
     figure = Figure(figsize=(7, max(2.0, 0.2 * len(shown) + 1.2)), layout="constrained")
@@ -45,7 +45,7 @@ def plot_per_class(recall: NDArray[np.float64], classes: Sequence[str], path: Pa
     axes.barh(range(len(shown)), recall[shown], color="#3b6ea5")
     axes.set_yticks(range(len(shown)), [_short(classes[at]) for at in shown], fontsize=7)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 1), xlabel="accuracy" + (f", the {NAMED} worst of {len(scored)}" if len(scored) > NAMED else ""))
+    axes.set(xlim=(0, 1), xlabel=measure + (f", the {NAMED} worst of {len(scored)}" if len(scored) > NAMED else ""))
     if len(scored):
         axes.axvline(float(np.mean(recall[scored])), color="black", linewidth=0.8, linestyle="--")
     _save(figure, path)

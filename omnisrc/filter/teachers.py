@@ -156,7 +156,7 @@ def _input_of(model: Recogniser, meta: Mapping[str, Any], settings: FilterSettin
         dims=spec.dims,
         views=_views(model, sampling, settings),
         clip_len=1 if flat else int(sampling.get("clip_len") or spec.clip_len),
-        frame_interval=1 if flat else int(sampling.get("frame_interval") or spec.frame_interval),
+        frame_interval=1 if flat else int(sampling.get("frame_interval", spec.frame_interval)),
         crop_size=crop,
         short_side=max(crop, round(crop * ratio)),
         target_fps=float(sampling.get("target_fps") or 0.0),

@@ -15,6 +15,7 @@ from omnisrc.models.facts import facts_of, gflops, on_meta
 from omnisrc.models.figures import CLASSES
 from omnisrc.models.released import RELEASED, Released
 
+
 def about_model(name: str) -> dict[str, Any]:
     """Raises UserError for an unknown name, and where an optional package that the model needs is not there."""
     model = on_meta(name, CLASSES)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def world(study: Study) -> Study:
 
 
 @contextmanager
-def started(*arguments: object, sets: list[str] = [], cwd: Path = REPOSITORY) -> Iterator[subprocess.Popen[str]]:
+def started(*arguments: object, sets: Sequence[str] = (), cwd: Path = REPOSITORY) -> Iterator[subprocess.Popen[str]]:
     """A command of its own group, to which Ctrl-C is what it is in a terminal, whoever runs us."""
     line = [sys.executable, "-m", "omnisrc", *map(str, arguments), "--json"]
     line += [part for setting in sets for part in ("--set", setting)]
