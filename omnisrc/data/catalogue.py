@@ -16,6 +16,7 @@ from omnisrc.data.labels import MULTI_LABEL
 
 SCORED = ("val", "test")
 """The splits whose items are scored, and which no web sample may show."""
+CHUNK = 1000  # ids in one query
 
 
 def record_class_list(session: Session, class_list: ClassList) -> int:
@@ -90,17 +91,15 @@ def recorded_class_list(session: Session, row: models.ClassList) -> ClassList:
 
 def several_labels(session: Session, items: Sequence[int]) -> dict[int, tuple[int, ...]]:
     """The classes of those of these target items that were added as having several."""
-    table, wanted = models.Annotation, set(items)
-    rows = (
-        session.execute(
+    table, found = models.Annotation, dict[int, tuple[int, ...]]()
+    for at in range(0, len(items), CHUNK):
+        rows = session.execute(
             select(table.target_item_id, table.payload).where(
-                table.task == MULTI_LABEL, table.target_item_id.between(min(wanted), max(wanted))
+                table.task == MULTI_LABEL, table.target_item_id.in_(items[at : at + CHUNK])
             )
         )
-        if wanted
-        else ()
-    )
-    return {item: tuple(payload["labels"]) for item, payload in rows if item in wanted}
+        found.update((item, tuple(payload["labels"])) for item, payload in rows if item is not None)
+    return found
 
 
 def target_state(session: Session) -> str:

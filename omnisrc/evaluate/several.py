@@ -20,8 +20,7 @@ from omnisrc.evaluate.confidence import Interval, percentiles
 from omnisrc.evaluate.plots import plot_per_class
 from omnisrc.evaluate.scores import ScoreTable
 from omnisrc.tasks.average_precision import class_average_precision, mean_average_precision
-from omnisrc.tasks.metrics import ranking
-from omnisrc.tasks.multi_label import binary_log_loss
+from omnisrc.tasks.metrics import binary_log_loss, ranking
 
 RESAMPLES = 1000
 CHUNK = 1 << 22  # weights that are held at once

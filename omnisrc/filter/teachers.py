@@ -17,6 +17,7 @@ from db.insert import insert_missing
 from db.models import Teacher
 from omnisrc.classes import ClassList, load_class_list, names_sha256
 from omnisrc.classes.compare import difference
+from omnisrc.data.labels import MULTI_LABEL
 from omnisrc.errors import UserError
 from omnisrc.filter.prompting import find_folder, prompts_for, reads_texts
 from omnisrc.filter.settings import FilterSettings
@@ -147,6 +148,11 @@ def _input_of(model: Recogniser, meta: Mapping[str, Any], settings: FilterSettin
         raise UserError(
             f"The teacher {model.name} sees optical flow, and what was crawled is judged by its frames; name a teacher"
             " of RGB, or score this one on the target with `omnisrc eval`."
+        )
+    if meta.get("task") == MULTI_LABEL:
+        raise UserError(
+            f"The teacher {model.name} was trained on clips with several classes, and a sample is kept for one of which"
+            " it is sure; name a teacher that was trained on one class a clip."
         )
     crop = settings.crop_size or int(sampling.get("crop_size") or spec.crop_size)
     trained = int(sampling.get("crop_size") or 0), int(sampling.get("short_side") or 0)

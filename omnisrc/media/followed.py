@@ -46,16 +46,14 @@ class Followed:
     ) -> PartClips:
         """As `parts.part_clips`, to the bit. Errors: as `open_video`."""
         try:
-            video = self._at(source)
-            times = video.timestamps
-            seconds = times[: int(np.searchsorted(times, max(end for _, end in windows) - TOLERANCE_S))]
-            end = video.end_s if len(seconds) == len(times) else None
-            indices, counts = chosen_frames(seconds, windows, sampling)
-            if not len(indices):
-                return PartClips(np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0), counts, end)
-            behind = int(np.searchsorted(times, windows[-1][0] - TOLERANCE_S))
             with decoding():
+                video = self._at(source)
+                times = video.timestamps
+                seconds = times[: int(np.searchsorted(times, max(end for _, end in windows) - TOLERANCE_S))]
+                indices, counts = chosen_frames(seconds, windows, sampling)
+                behind = int(np.searchsorted(times, windows[-1][0] - TOLERANCE_S))
                 frames = self._pictures(video, indices, short_side, behind)
+                end = video.end_s if len(seconds) == len(times) else None
         except BaseException:
             self.close()
             raise
@@ -89,6 +87,8 @@ class Followed:
 
     def _pictures(self, video: Video, indices: npt.NDArray[np.int64], short_side: int | None, behind: int) -> Rgb:
         """The frames of these numbers; those from number `behind` on are kept for the next part, as far as they go."""
+        if not len(indices):
+            return np.zeros((0, 1, 1, 3), np.uint8)
         needed, places = np.unique(indices, return_inverse=True)
         if needed[0] < self._next and (not self._kept or needed[0] < self._kept[0][0]):
             self._rewind(video)

@@ -21,7 +21,6 @@ from omnisrc.tasks import metrics
 from omnisrc.tasks.average_precision import mean_average_precision
 
 NAME = MULTI_LABEL
-LEAST = 1e-12  # a probability that is taken for none
 
 
 @dataclass(frozen=True)
@@ -95,16 +94,8 @@ class MultiLabel:
 
     def log_loss(self, scores: NDArray[np.floating], labels: NDArray[np.floating]) -> float:
         """The mean over rows and classes of -log p(answer); NaN of none."""
-        return binary_log_loss(scores, labels)
+        return metrics.binary_log_loss(scores, labels)
 
     def metrics(self, scores: NDArray[np.floating], labels: NDArray[np.floating]) -> dict[str, float]:
         """map (over classes that have a positive row) of scores and multi-hot labels (N, classes)."""
         return {"map": mean_average_precision(scores, np.asarray(labels) > 0), "samples": len(labels)}
-
-
-def binary_log_loss(scores: NDArray[np.floating], labels: NDArray[np.floating]) -> float:
-    """Of probabilities and multi-hot labels (N, classes): the mean of -log p(answer); NaN of none."""
-    if not len(labels):
-        return float("nan")
-    given = np.where(np.asarray(labels) > 0, scores, 1 - np.asarray(scores, np.float64))
-    return float(-np.log(np.maximum(given, LEAST)).mean())

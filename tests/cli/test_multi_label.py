@@ -61,6 +61,7 @@ def test_clips_with_several_classes_go_all_the_way(tmp_path, target, capsys):
     code, answer, _ = added(capsys, target, root, "--task", "multi-label")
     assert code == 0 and answer["new"] == 24 and answer["problems"] == {"unknown-label": 1}
     assert added(capsys, target, root, "--task", "multi-label")[1]["new"] == 0
+    assert answer["splits"]["val"]["classes"] == 3
     study = Study.open(root)
     noted = study.database().read(lambda session: [row.payload for row in session.query(models.Annotation)])
     assert sorted(tuple(payload["labels"]) for payload in noted) == sorted(LABELS * 3)
@@ -124,7 +125,8 @@ def test_clips_with_several_classes_go_all_the_way(tmp_path, target, capsys):
 
 def test_one_class_a_clip_is_refused_of_such_a_target(tmp_path, target, capsys):
     root = tmp_path / "study"
-    added(capsys, target, root, "--task", "multi-label", "--reference")
+    code, answer, said = added(capsys, target, root, "--task", "multi-label", "--reference")
+    assert code == 0 and answer["splits"]["train"]["stored"] == 8, (answer, said)
     code, answer, _ = omnisrc(
         capsys, "train", "--mix", "target", "--workspace", root, sets=[*SMALL, "train.task=recognition"]
     )
