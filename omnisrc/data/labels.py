@@ -2,5 +2,7 @@
 
 from __future__ import annotations
 
-RECOGNITION = "recognition"
-MULTI_LABEL = "multi-label"
+from typing import Final
+
+RECOGNITION: Final = "recognition"
+MULTI_LABEL: Final = "multi-label"

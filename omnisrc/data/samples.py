@@ -70,8 +70,9 @@ class SampleTable:
     def labels_of(self, rows: NDArray[np.integer]) -> NDArray[np.int64] | NDArray[np.float32]:
         """(B,) of samples with one class; else (B, classes): 1 has it, 0 has it not, NaN nobody has said."""
         if self.answers is None:
-            return self.labels[rows].astype(np.int64)
-        answers = self.answers[rows].astype(np.float32)
+            labels: NDArray[np.int64] = self.labels[rows].astype(np.int64)
+            return labels
+        answers: NDArray[np.float32] = self.answers[rows].astype(np.float32)
         answers[answers < 0] = np.nan
         return answers
 

@@ -34,7 +34,7 @@ class Scored:
     """
 
     ids: NDArray[np.int64]
-    labels: NDArray[np.int64] | NDArray[np.float32]
+    labels: NDArray[Any]
     scores: NDArray[np.float32]
     unreadable: tuple[Skip, ...] = ()
     logits: NDArray[np.float32] | None = None

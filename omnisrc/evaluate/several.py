@@ -173,7 +173,8 @@ def weighted_map(table: ScoreTable, weights: NDArray[np.integer]) -> NDArray[np.
 def groups_of(groups: Sequence[str]) -> NDArray[np.int64]:
     """(N,) the number of each clip's group; a clip without one is its own."""
     alone = [group if group else f"\0{at}" for at, group in enumerate(groups)]
-    return np.unique(np.array(alone, dtype=object).astype(str), return_inverse=True)[1].reshape(-1)
+    place: NDArray[np.int64] = np.unique(np.array(alone, dtype=object).astype(str), return_inverse=True)[1]
+    return place.reshape(-1)
 
 
 def _weighted_precision(

@@ -92,7 +92,8 @@ class Followed:
         needed, places = np.unique(indices, return_inverse=True)
         if needed[0] < self._next and (not self._kept or needed[0] < self._kept[0][0]):
             self._rewind(video)
-        wanted, out = {int(number): at for at, number in enumerate(needed)}, None
+        wanted = {int(number): at for at, number in enumerate(needed)}
+        out: Rgb | None = None
         for number, frame in self._run(int(needed[-1])):
             if number in wanted:
                 picture = video.picture(frame, short_side)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +93,7 @@ def confused_pairs(matrix: NDArray[np.int64], top: int, directed: bool = False) 
     return [Confused(a, b, int(counts[a, b]), float(share[a, b])) for a, b in chosen]
 
 
-def binary_log_loss(scores: Scores, labels: NDArray[np.integer] | NDArray[np.floating]) -> float:
+def binary_log_loss(scores: Scores, labels: NDArray[Any]) -> float:
     """Of probabilities and multi-hot labels (N, classes), each class for itself: the mean of -log p(answer); NaN of
     none."""
     if not len(labels):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from omnisrc.data.labels import MULTI_LABEL
 from omnisrc.tasks import metrics
 from omnisrc.tasks.average_precision import mean_average_precision
 
-NAME = MULTI_LABEL
+NAME: Final = MULTI_LABEL
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class MultiLabel:
     """The task over one class list."""
 
     classes: tuple[str, ...]
-    name = NAME
+    name: ClassVar[Literal["multi-label"]] = NAME
     figure = "map"  # what says how good a recogniser is
     hits = "hit1"  # the share of rows whose best class is one of theirs
 

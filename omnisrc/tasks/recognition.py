@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from omnisrc.data.labels import RECOGNITION
 from omnisrc.tasks import metrics
 
-NAME = RECOGNITION
+NAME: Final = RECOGNITION
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Recognition:
     """The task over one class list, whose positions are the labels."""
 
     classes: tuple[str, ...]
-    name = NAME
+    name: ClassVar[Literal["recognition"]] = NAME
     figure = "top1"  # what says how good a recogniser is
     hits = "top1"  # the share of rows whose best class is theirs
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -172,9 +173,10 @@ class Feed:
         windows = [window for window in asked if window is not None]
         if not windows:
             return _Part([], each.end)
-        task, origin = ("followed_clips", {}) if peek.group_s > FAR_S else ("part_clips", {"origin": peek.origin})
+        far = peek.group_s > FAR_S
+        origin: dict[str, Any] = {} if far else {"origin": peek.origin}
         meta, (_, frames) = self.pool.call(
-            task, each.source, PATIENCE * self.pool.timeout_s, windows=windows, sampling=asdict(plan.sampler),
+            "followed_clips" if far else "part_clips", each.source, PATIENCE * self.pool.timeout_s, windows=windows, sampling=asdict(plan.sampler),
             short_side=plan.short_side, **origin,
         )  # fmt: skip
         end = meta["end"]
