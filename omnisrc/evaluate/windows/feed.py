@@ -174,11 +174,10 @@ class Feed:
         if not windows:
             return _Part([], each.end)
         far = peek.group_s > FAR_S
-        origin: dict[str, Any] = {} if far else {"origin": peek.origin}
-        meta, (_, frames) = self.pool.call(
-            "followed_clips" if far else "part_clips", each.source, PATIENCE * self.pool.timeout_s, windows=windows, sampling=asdict(plan.sampler),
-            short_side=plan.short_side, **origin,
-        )  # fmt: skip
+        asked_of: dict[str, Any] = {"windows": windows, "sampling": asdict(plan.sampler), "short_side": plan.short_side}
+        asked_of |= {} if far else {"origin": peek.origin}
+        task, patience = "followed_clips" if far else "part_clips", PATIENCE * self.pool.timeout_s
+        meta, (_, frames) = self.pool.call(task, each.source, patience, **asked_of)
         end = meta["end"]
         taken = plan.sampler.num_clips * plan.sampler.clip_len
         made, at = [], 0
