@@ -9,7 +9,7 @@ from omnisrc.errors import UserError
 
 HEADER = "id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length"
 TRAIN = [
-    'AAAAA,S1,Kitchen,6,7,Yes,"Cooks, then eats.",food;stove,"Cooks, ""well"".",c001 1.0 8.1;c000 0.0 4.0;c001 9 9.5,30',
+    'AAAAA,S1,Kitchen,6,7,Yes,"Cooks, then eats.",food;stove,"Cooks, ""well"".",c001 1 8.1;c000 0.0 4.0;c001 9 9.5,30',
     "BBBBB,S2,Bedroom,5,6,Yes,Nothing.,,Sleeps.,,31.0",
     "GONE0,S1,Kitchen,6,7,Yes,x,y,z,c002 0.0 1.0,12.0",
 ]
