@@ -151,7 +151,7 @@ def status(study: Study) -> dict[str, float]:
         subprocess.run(arguments, cwd=ROOT, check=True, capture_output=True)
 
     whole = _ms(lambda: call(command)) / 1000
-    imports = _ms(lambda: call([sys.executable, "-c", "import omnisrc.cli.main, omnisrc.cli.status"])) / 1000
+    imports = _ms(lambda: call([sys.executable, "-c", "import omnisrc.cli.app, omnisrc.cli.status"])) / 1000
     return {"status, whole command, s": whole, "status, of that Python's imports, s": imports}
 
 

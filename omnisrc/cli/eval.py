@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from omnisrc.cli.fetch_bar import weights_of
@@ -12,6 +14,8 @@ from omnisrc.cli.options import Command, Json, Sets, Workspace, command
 from omnisrc.errors import UserError
 
 app = typer.Typer()
+
+NAMED = 5  # classes that no clip has
 
 
 @app.command()
@@ -94,10 +98,21 @@ def viewed(protocol: dict[str, Any]) -> str:
 
 
 def shown(figures: dict[str, Any]) -> str:
-    """`top-1 73.60 % (95 % interval 71.20 to 75.90), top-5 ...`"""
+    """`top-1 73.60 % (95 % interval 71.20 to 75.90), top-5 ...`, or mAP where clips may have several classes."""
+    if "map" in figures:
+        return shown_map(figures)
     low, high = (100 * end for end in figures["top1_interval"])
     return (
         f"top-1 [bold]{100 * figures['top1']:.2f} %[/] (95 % interval {low:.2f} to {high:.2f}), top-5"
         f" {100 * figures['top5']:.2f} %, mean class accuracy {100 * figures['mean_class_accuracy']:.2f} %, calibration"
         f" error {100 * figures['ece']:.2f} %"
     )
+
+
+def shown_map(figures: dict[str, Any]) -> str:
+    """`mAP 31.20 % (95 % interval 29.00 to 33.10), without 2 classes that no clip has (a, b)`"""
+    low, high = (100 * end for end in figures["map_interval"])
+    absent = figures["without_positives"]
+    named = ", ".join(absent[:NAMED]) + (", ..." if len(absent) > NAMED else "")
+    without = f", without {len(absent)} classes that no clip has ({escape(named)})" if absent else ""
+    return f"mAP [bold]{100 * figures['map']:.2f} %[/] (95 % interval {low:.2f} to {high:.2f}){without}"

@@ -64,7 +64,7 @@ def explain(
             clip = clip_of(video, plan, looking.pool, start)
         except ItemError as error:
             raise WorldError(f"{video} cannot be explained ({error}).") from error
-        said = probabilities(network.scores(clip.views[None], plan.average)[0], plan)
+        said = probabilities(network.scores(clip.views[None], plan.average)[0], plan, network.task)
         first = best(said, looking.names, 1)[0]
         target = first.index if target < 0 else target
         name = looking.names[target]

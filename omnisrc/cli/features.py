@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-STOPPED = "Stopped; what was written stays: run the same command again to go on."
 NAMED = 10
 """Failures that the screen names."""
 
@@ -62,7 +61,7 @@ def features(
         new = windows = 0
         with (
             open_folder(output, settings) as folder,
-            looking_bar(running.console, len(items), STOPPED) as (within, next_one),
+            looking_bar(running.console, len(items)) as (within, next_one),
         ):
             done = extract(
                 looking.network, items, looking.plan, looking.pool, folder, stage=stage, report=within

@@ -16,7 +16,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from omnisrc.classes import ClassList
 from omnisrc.cli.fetch_bar import weights_of
 from omnisrc.cli.options import Command
-from omnisrc.errors import Interrupted
 from omnisrc.study import Study
 
 if TYPE_CHECKING:
@@ -133,13 +132,9 @@ def brief(name: str) -> str:
 
 @contextmanager
 def looking_bar(
-    console: Console, count: int, stopped: str
+    console: Console, count: int
 ) -> Iterator[tuple[Callable[[str, float, float], None], Callable[[], None]]]:
-    """A bar over `count` inputs: (told of input, seconds done, seconds in all), and (told that one input is done).
-
-    Raises:
-        Interrupted: with the sentence `stopped`, where the user presses Ctrl-C.
-    """
+    """A bar over `count` inputs: (told of input, seconds done, seconds in all), and (told that one input is done)."""
     columns = (
         TextColumn("{task.fields[verb]}"), BarColumn(), TextColumn("{task.fields[inputs]}"),
         TimeElapsedColumn(), TextColumn("{task.fields[at]}", markup=False),
@@ -158,7 +153,4 @@ def looking_bar(
             done += 1
             bar.update(task, completed=done, inputs=f"{done}/{count}")
 
-        try:
-            yield within, next_one
-        except KeyboardInterrupt:
-            raise Interrupted(stopped) from None
+        yield within, next_one

@@ -35,15 +35,16 @@ def started(workspace: Path | None, json: bool, sets: list[str] | None) -> Itera
 def list_(workspace: Workspace = None, json: Json = False, sets: Sets = None) -> None:
     """List the networks: parameters (for 400 classes), input, released weights, and which of those are here."""
     with started(workspace, json, sets) as running:
-        from omnisrc.models.about import listing
+        from omnisrc.models.figures import listing
 
         rows = listing(running.study.models)
         own = sorted(path.name for path in running.study.models.glob("[!.]*.*") if path.is_file())
         table = Table("name", "parameters", "input", "released", "here", box=None, pad_edge=False, header_style="bold")
         for row in rows:
-            count = "needs an extra" if row["parameters"] is None else f"{row['parameters'] / 1e6:.2f} M"
+            count = f"{row['parameters'] / 1e6:.2f} M"
             names = f"{len(row['released'])}" if row["released"] else ""
-            table.add_row(row["name"], count, _input(row["input"]), names, ", ".join(row["here"]))
+            lacks = f"needs omnisrc\\[{row['lacks']}]" if row["lacks"] else ""
+            table.add_row(row["name"], count, _input(row["input"]), names, ", ".join(row["here"]) or lacks)
         running.console.print(table)
         running.console.print(
             f"\nFiles in {running.study.models}: {', '.join(own) or 'none'}. `omnisrc models show NAME` names the"
@@ -160,9 +161,7 @@ def export(
         running.console.print(f"Wrote {done.path}: takes {shape}, scaled frames; {checked}.", soft_wrap=True)
 
 
-def _input(spec: dict[str, Any] | None) -> str:
-    if spec is None:
-        return ""
+def _input(spec: dict[str, Any]) -> str:
     apart = f"every {spec['frame_interval']}" if spec["frame_interval"] else "spread"
     frames = f"{spec['clip_len']} frames, {apart}" if spec["dims"] == "3d" else "single frames"
     return f"{frames}, {spec['crop_size']} px"

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-STOPPED = "Stopped; no file of predictions was written."
 STEM = 100
 """Letters of an input's name in that of its labelled video."""
 ROWS = 12
@@ -72,7 +71,7 @@ def predict(
         with (
             prediction_file(output, looking.about()) if output is not None else nullcontext() as file,
             closing(inputs_of(named, running.study)) as found,
-            looking_bar(running.console, count, STOPPED) as (within, next_one),
+            looking_bar(running.console, count) as (within, next_one),
         ):
             said = predict_all(
                 looking.network, looking.names, found, looking.plan, looking.pool, top=top, report=within

@@ -41,7 +41,7 @@ def show(
         found = overview(table, top)
         running.console.print(f"{name}: {shown(found['figures'])}, {over(found['figures'], table.about)}.")
         for title, columns, rows in (
-            ("worst classes", ("class", "clips", "accuracy"), found["worst"]),
+            ("worst classes", ("class", "clips", _measure(table)), found["worst"]),
             ("most confused pairs", ("class", "other", "clips", "share"), found["pairs"]),
             ("most often taken for another", ("class", "taken for", "clips", "share"), found["taken_for"]),
         ):
@@ -57,7 +57,11 @@ def fuse(
         str, typer.Option(metavar="W,W", help="A weight for each, such as 1,1.5.  [default: equal]", show_default=False)
     ] = "",
     softmax: Annotated[
-        str, typer.Option(metavar="WHEN", help="first: sum probabilities; last: sum logits, then one softmax.")
+        str,
+        typer.Option(
+            metavar="WHEN",
+            help="first: sum probabilities; last: sum logits, then one softmax (or sigmoid, for several classes).",
+        ),
     ] = "first",
     split: Split = "test",
     common: Common = False,
@@ -112,30 +116,37 @@ def compare(
     """Is the second better than the first on the same clips, or may it be chance?
 
     McNemar's test of the clips that only one of them has right, and a bootstrap interval of the difference. Where
-    clips come in groups (cuts of one video), whole groups are drawn, and the test is of whole groups.
+    clips come in groups (cuts of one video), whole groups are drawn, and the test is of whole groups. Where a clip may
+    have several classes, both are compared by mAP, with a paired bootstrap alone.
     """
     with command(workspace, json, sets, database="none") as running:
         from omnisrc.evaluate.compare import compare as compared
         from omnisrc.evaluate.compare import figures_of, largest_gains, protocol_differences, write_by_class
         from omnisrc.evaluate.places import safe_name, scores_at
         from omnisrc.evaluate.scores import aligned
+        from omnisrc.evaluate.several import NO_MCNEMAR, compare_several, comparison_figures
 
         tables, names = zip(*(scores_at(running.study, place, split) for place in (first, second)), strict=True)
         names = (names[0], names[1]) if names[0] != names[1] else (first, second)
         one, two = aligned(tables, names, common)
-        found = compared(one, two, names, seed)
+        found: Any = (compare_several if one.multi_label else compared)(one, two, names, seed)
         folder = output or running.study.reports / safe_name(f"compared-{names[0]}+{names[1]}")
         write_by_class(found, one.classes, folder / "by_class.csv")
         running.console.print(found.sentence, soft_wrap=True)
         otherwise = protocol_differences(one, two)
         if otherwise:
             running.console.print(f"[yellow]Warning:[/] their protocols differ: {', '.join(otherwise)}.")
-        for name, share, (low, high) in zip(names, found.top1, found.intervals, strict=True):
-            running.console.print(f"{name}: top-1 {share:.2%} (95 % interval {low:.2%} to {high:.2%})")
-        figures = figures_of(found, one)
+        figures = comparison_figures(found, one) if one.multi_label else figures_of(found, one)
+        word, shares = ("mAP", found.map) if one.multi_label else ("top-1", found.top1)
+        for name, share, (low, high) in zip(names, shares, found.intervals, strict=True):
+            running.console.print(f"{name}: {word} {share:.2%} (95 % interval {low:.2%} to {high:.2%})")
+        test = (
+            NO_MCNEMAR
+            if one.multi_label
+            else f"McNemar: exact p = {found.test.exact:.3g}, mid-p = {found.test.mid_p:.3g}."
+        )
         running.console.print(
-            f"McNemar: exact p = {found.test.exact:.3g}, mid-p = {found.test.mid_p:.3g}. Data set"
-            f" {figures['data_sha256'][:12]}, {found.clips} of {figures['expected'] or '?'} clips."
+            f"{test} Data set {figures['data_sha256'][:12]}, {found.clips} of {figures['expected'] or '?'} clips."
         )
         order = largest_gains(found)
         for title, places in (("gains most", order[:top]), ("loses most", order[::-1][:top])):
@@ -190,6 +201,11 @@ def numbers(text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise UserError(f"--weights is {text!r}; write numbers with commas between, such as 1,1.5.") from None
+
+
+def _measure(table: Any) -> str:
+    """What a class is judged by."""
+    return "average precision" if table.multi_label else "accuracy"
 
 
 def _table(title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Table:

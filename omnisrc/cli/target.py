@@ -12,10 +12,12 @@ from rich.table import Table
 from omnisrc.classes import ClassList, load_class_list
 from omnisrc.cli.job_view import job_bar
 from omnisrc.cli.options import Command, Json, Sets, Workspace, command
+from omnisrc.config import near
 from omnisrc.data.catalogue import recorded_class_list, study_class_list
 from omnisrc.data.importers.formats import FORMATS, read_target
 from omnisrc.data.importers.listing import TargetListing
 from omnisrc.data.importers.places import SPLITS
+from omnisrc.data.labels import MULTI_LABEL
 from omnisrc.data.settings import TargetSettings
 from omnisrc.data.target import Added, add_rows, target_rows
 from omnisrc.data.target_check import TargetCheck, check_target
@@ -53,6 +55,14 @@ def add(
         float | None,
         typer.Option("--val-share", metavar="P", help="Of train that becomes val, by groups, where there is no val."),
     ] = None,
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task",
+            metavar="NAME",
+            help="recognition: one class a clip; multi-label: several (a|b, or rows of its own).",
+        ),
+    ] = "recognition",
     reference: Annotated[
         bool, typer.Option("--reference", help="Use the files where they are; nothing is encoded.")
     ] = False,
@@ -69,11 +79,13 @@ def add(
     """
     overrides = [*(sets or []), *([f"target.val_share={val_share}"] if val_share is not None else [])]
     lists = _lists(split or [])
+    if task not in ("recognition", MULTI_LABEL):
+        raise UserError(f"There is no task {task!r} of a target.{near(task, ['recognition', MULTI_LABEL])}")
     with command(workspace, json, overrides, database="create") as running:
         study = running.study
         listing = read_target(
             format, path, class_list=_class_list(running, classes), lists=lists, annotations=annotations,
-            split_number=split_number,
+            split_number=split_number, several=task == MULTI_LABEL,
         )  # fmt: skip
         if not listing.items:
             first = listing.problems[0] if listing.problems else None

@@ -124,15 +124,20 @@ class TrainBar:
             self._progress.update(self._task, figures=f"loss {figures['loss']:.3f}  {rate:.2g} steps/s")
         if kind == "val":
             self.console.print(
-                f"step {done}: val top-1 {100 * figures['top1']:.1f} %, loss {figures['loss']:.3f}"
+                f"step {done}: val {said_score(figures)}, loss {figures['loss']:.3f}"
                 + (f", {figures['unreadable']} unreadable" if figures["unreadable"] else "")
             )
+
+
+def said_score(figures: dict[str, Any]) -> str:
+    """`top-1 73.6 %`, or `mAP 31.2 %` where clips have several classes."""
+    return f"mAP {100 * figures['map']:.1f} %" if "map" in figures else f"top-1 {100 * figures['top1']:.1f} %"
 
 
 def show_outcome(running: Command, prepared: Prepared, outcome: Any) -> None:
     """The end of a run, in words and for --json."""
     standing, folder = outcome.standing, prepared.folder
-    best = f" Best on val: top-1 {100 * standing.best_top1:.1f} % at step {standing.best_step}." * (
+    best = f" Best on val: {said_score({outcome.figure: standing.best_score})} at step {standing.best_step}." * (
         standing.best_step >= 0
     )
     skipped = f" {standing.skips} samples could not be decoded (named in log.jsonl)." * (standing.skips > 0)
@@ -147,7 +152,7 @@ def show_outcome(running: Command, prepared: Prepared, outcome: Any) -> None:
         steps=standing.step,
         seconds=round(standing.seconds, 1),
         best_step=standing.best_step if standing.best_step >= 0 else None,
-        best_top1=standing.best_top1 if standing.best_step >= 0 else None,
+        **{f"best_{outcome.figure}": standing.best_score if standing.best_step >= 0 else None},
         skips=standing.skips,
         sources={s: len(prepared.manifest.rows(source=s, split="train")) for s in prepared.recipe.mix},
         warnings=prepared.manifest.facts.get("warnings", []),

@@ -24,7 +24,7 @@ class Batch:
     """Samples of one source.
 
     frames  # (B, V, C, T, H, W) uint8 RGB, or x and y of flow; in memory the channels come last
-    labels  # task -> (B,) int64, or (B, classes) float where they are soft
+    labels  # task -> (B,) int64, or (B, classes) float where they are soft, or several (NaN: nobody has said)
     weights  # (B,) float32, of each sample in the loss
     ids  # (B,) int64, of the sample or the target item
     seeds  # (B,) uint64, of the augmentation that is left to the device

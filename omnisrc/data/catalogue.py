@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -11,9 +12,11 @@ from db import models
 from db.insert import insert_missing
 from db.ledger import now
 from omnisrc.classes import ActionClass, ClassList, names_sha256
+from omnisrc.data.labels import MULTI_LABEL
 
 SCORED = ("val", "test")
 """The splits whose items are scored, and which no web sample may show."""
+CHUNK = 1000  # ids in one query
 
 
 def record_class_list(session: Session, class_list: ClassList) -> int:
@@ -84,6 +87,19 @@ def recorded_class_list(session: Session, row: models.ClassList) -> ClassList:
     ).all()
     made = tuple(ActionClass(c.position, c.name, c.query, tuple(c.tags), id=c.position) for c in classes)
     return ClassList(row.name, made, names_sha256(c.name for c in classes), row.name)
+
+
+def several_labels(session: Session, items: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """The classes of those of these target items that were added as having several."""
+    table, found = models.Annotation, dict[int, tuple[int, ...]]()
+    for at in range(0, len(items), CHUNK):
+        rows = session.execute(
+            select(table.target_item_id, table.payload).where(
+                table.task == MULTI_LABEL, table.target_item_id.in_(items[at : at + CHUNK])
+            )
+        )
+        found.update((item, tuple(payload["labels"])) for item, payload in rows if item is not None)
+    return found
 
 
 def target_state(session: Session) -> str:

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from db import models
 from omnisrc.config import near
-from omnisrc.data.catalogue import class_names, find_class_list, target_state
+from omnisrc.data.catalogue import class_names, find_class_list, several_labels, target_state
+from omnisrc.data.labels import MULTI_LABEL, RECOGNITION
 from omnisrc.data.manifest import DEFAULTS, SCHEMA, Manifest, manifest_of
 from omnisrc.errors import UserError
 from omnisrc.licences import LicenceRules, permitted
@@ -28,23 +29,31 @@ Columns = dict[str, Sequence[Any]]
 
 
 def build_manifest(
-    study: Study, sources: Sequence[str], selection: str | None = None, licences: Sequence[LicenceRules] = ()
+    study: Study,
+    sources: Sequence[str],
+    selection: str | None = None,
+    licences: Sequence[LicenceRules] = (),
+    task: str = "auto",
 ) -> Manifest:
     """What a run on `sources` trains on and is validated on: train of each, val of the target; never test.
 
     Args:
         selection: its name; None: the newest.
         licences: web samples of which no asset has a licence that these rules permit are left out, and counted.
+        task: recognition or multi-label; auto: as the target's clips have one class or several.
 
     Raises:
         UserError: the target or the selection is missing, not finished, or not checked against val and test; or their
             class lists differ. The sentence names the command that helps.
     """
-    return study.database().read(lambda session: _build(session, sources, selection, licences))
+    return study.database().read(lambda session: _build(session, sources, selection, licences, task))
 
 
-def target_manifest(study: Study, split: str, class_list_sha256: str | None = None) -> Manifest:
+def target_manifest(study: Study, split: str, class_list_sha256: str | None = None, task: str = "auto") -> Manifest:
     """One split of the target, labelled by the class list given (or the only one that the target has).
+
+    Args:
+        task: as `build_manifest` has it.
 
     Raises:
         UserError: there is no such split.
@@ -60,7 +69,7 @@ def target_manifest(study: Study, split: str, class_list_sha256: str | None = No
                 f"The target has no {split} split (its splits: {', '.join(splits) or 'none'}); add one with"
                 " `omnisrc target add`, or name another with --split."
             )
-        return _manifest(session, [rows], there, {})
+        return _manifest(session, [rows], there, _task(session, there, task))
 
     return study.database().read(read)
 
@@ -76,8 +85,28 @@ def where_they_lie(study: Study, manifest: Manifest) -> Manifest:
     return replace(manifest, table=manifest.table.set_column(at, SCHEMA.field("path"), column))
 
 
+def _task(session: Session, class_list: models.ClassList, asked: str) -> dict[str, Any]:
+    """What the manifest says of its task: nothing of recognition.
+
+    Raises:
+        UserError: one class a clip is asked for, and the target has several.
+    """
+    several = session.scalar(
+        select(models.Annotation.id)
+        .join(models.TargetItem, models.TargetItem.id == models.Annotation.target_item_id)
+        .where(models.Annotation.task == MULTI_LABEL, models.TargetItem.class_list_id == class_list.id)
+        .limit(1)
+    )
+    if several is not None and asked == RECOGNITION:
+        raise UserError(
+            "The target's clips have several classes each, and train.task=recognition is for one; leave that out, or"
+            " add the target with one class a clip to a --workspace of its own."
+        )
+    return {"task": MULTI_LABEL} if several is not None or asked == MULTI_LABEL else {}
+
+
 def _build(
-    session: Session, sources: Sequence[str], selection: str | None, licences: Sequence[LicenceRules]
+    session: Session, sources: Sequence[str], selection: str | None, licences: Sequence[LicenceRules], task: str
 ) -> Manifest:
     web = [source for source in sources if source in KIND]
     chosen = _selection(session, selection) if web else None
@@ -104,7 +133,7 @@ def _build(
                 facts["warnings"].append(
                     f"{kept.count(False)} samples of {source} were left out: their licence is not permitted."
                 )
-    return _manifest(session, parts, class_list, facts)
+    return _manifest(session, parts, class_list, {**facts, **_task(session, class_list, task)})
 
 
 def _manifest(
@@ -166,7 +195,9 @@ def _target_rows(session: Session, class_list_id: int, splits: Sequence[str]) ->
         .where(item.class_list_id == class_list_id, item.state == "stored", item.split.in_(splits))
         .order_by(item.id)
     )  # fmt: skip
-    return _columns(session.execute(query), source="target")
+    columns = _columns(session.execute(query), source="target")
+    several = several_labels(session, columns["sample"])
+    return {**columns, "labels": [several.get(sample, ()) for sample in columns["sample"]]}
 
 
 def _selection(session: Session, name: str | None) -> models.Selection:

@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session
 from db.ledger import Lease, now
 from db.models import Shard, TargetItem
 from db.session import Database
-from omnisrc.data.catalogue import SCORED, class_names
+from omnisrc.data.catalogue import SCORED, class_names, several_labels
 from omnisrc.data.hashes import frame_hashes, scored_hashes
+from omnisrc.data.labels import MULTI_LABEL
 from omnisrc.data.samples import decode_image
 from omnisrc.data.settings import TargetSettings
 from omnisrc.errors import ErrorClass, ItemError
@@ -86,7 +87,7 @@ class Part:
 
 def run(job: Job) -> None:
     """Takes in the items that the parameters name, unless they are stored. Broken ones fail alone, with their class."""
-    items, names = job.database.read(lambda session: _items(session, job))
+    items, names, several = job.database.read(lambda session: _items(session, job))
     part = Part()
     writers: dict[str, ShardWriter] = {}
     try:
@@ -98,7 +99,7 @@ def run(job: Job) -> None:
                 part.failed[item.id] = error
                 continue
             if not job.params["reference"]:
-                taken.member = _write(job, writers, item, taken, names)
+                taken.member = _write(job, writers, item, taken, labels_of(item, names, several))
             taken.data = b""
         part.shards = {ext: writer.close() for ext, writer in writers.items()}
         made = [path for shard in part.shards.values() for path in (shard.path, index_path(shard.path))]
@@ -109,13 +110,22 @@ def run(job: Job) -> None:
             writer.abort()
 
 
-def _items(session: Session, job: Job) -> tuple[list[TargetItem], list[str]]:
+def _items(session: Session, job: Job) -> tuple[list[TargetItem], list[str], dict[int, tuple[int, ...]]]:
     rows = session.scalars(
         select(TargetItem)
         .where(TargetItem.id.in_(job.params["items"]), TargetItem.state != "stored")
         .order_by(TargetItem.id)
     ).all()
-    return list(rows), class_names(session, rows[0].class_list_id) if rows else []
+    names = class_names(session, rows[0].class_list_id) if rows else []
+    return list(rows), names, several_labels(session, [row.id for row in rows])
+
+
+def labels_of(item: TargetItem, names: list[str], several: Mapping[int, tuple[int, ...]]) -> dict[str, Any]:
+    """What a sample's JSON says of an item's class, or of its classes where it may have several; by task."""
+    if item.id not in several:
+        return {"recognition": {"label": item.label, "class": names[item.label]}}
+    labels = several[item.id]
+    return {MULTI_LABEL: {"labels": list(labels), "classes": [names[label] for label in labels]}}
 
 
 def take_in(job: Job, item: TargetItem) -> Taken:
@@ -180,13 +190,13 @@ def looked_at(pool: GuardPool, source: Source, window: tuple[float, float], coun
     return [np.asarray(frame) for frame in clip.frames]
 
 
-def _write(job: Job, writers: dict[str, ShardWriter], item: TargetItem, taken: Taken, names: list[str]) -> Member:
+def _write(job: Job, writers: dict[str, ShardWriter], item: TargetItem, taken: Taken, labels: dict[str, Any]) -> Member:
     if taken.ext not in writers:
         name = f"target-{item.split}-{job.lease.job_id:05d}-{taken.ext}-{job.token}"
         writers[taken.ext] = ShardWriter(job.study.target, name)
     about = {
         "schema": SCHEMA,
-        "labels": {"recognition": {"label": item.label, "class": names[item.label]}},
+        "labels": labels,
         "source": "target",
         "split": item.split,
         "group": item.group,

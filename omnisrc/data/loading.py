@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from omnisrc.data.batch import Batch
 from omnisrc.data.mix import Mix
 from omnisrc.errors import UserError, WorldError
+from omnisrc.media.interrupt_held import interrupt_held
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ def mixed_steps(mix: Mix, first: int, last: int, workers: int = 0, pin_memory: b
         worker_init_fn=start_worker,
         generator=torch.Generator().manual_seed(0),  # torch draws a seed from it; not from the run's own generator
     )
-    steps = iter(loader)
+    steps = begun(loader)
     while True:
         try:
             batches = next(steps)
@@ -53,6 +54,12 @@ def mixed_steps(mix: Mix, first: int, last: int, workers: int = 0, pin_memory: b
         if isinstance(batches, WorldError):
             raise batches
         yield batches
+
+
+def begun(loader: DataLoader[T]) -> Iterator[T]:
+    """The loader at its first item, its processes started. Ctrl-C is the main process's to answer."""
+    with interrupt_held():
+        return iter(loader)
 
 
 def check_shared_memory(needed: int, workers: int) -> None:
@@ -75,7 +82,7 @@ def unchanged(made: T) -> T:
 
 
 def start_worker(number: int) -> None:
-    """For `worker_init_fn`: one thread a worker, and Ctrl-C is the main process's to answer."""
+    """For `worker_init_fn`: one thread a worker, and no Ctrl-C for what it starts."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from omnisrc.data.labels import MULTI_LABEL, RECOGNITION
 from omnisrc.errors import UserError
 from omnisrc.shards.store import name_of
 
@@ -37,12 +38,13 @@ SCHEMA = pa.schema(
         ("weight", pa.float32()),  # of the sample in its source's loss
         ("start", pa.float32()),  # seconds; start = end = 0: all of the member
         ("end", pa.float32()),
+        ("labels", pa.list_(pa.int32())),  # all classes, where a sample may have several; else empty
     ],
 )
 
 DEFAULTS: dict[str, Any] = {
     "key": "", "offset": 0, "length": -1, "medium": "video", "frames": 0, "duration": 0.0, "weight": 1.0,
-    "start": 0.0, "end": 0.0,
+    "start": 0.0, "end": 0.0, "labels": (),
 }  # fmt: skip
 
 
@@ -50,7 +52,8 @@ DEFAULTS: dict[str, Any] = {
 class Manifest:
     """Samples (the columns of SCHEMA) and the class list that their labels count.
 
-    `facts` says what the manifest was made from: the selection, its rule, warnings.
+    `facts` says what the manifest was made from: the selection, its rule, warnings; and its `task`, where a sample may
+    have several classes.
     """
 
     table: pa.Table
@@ -87,6 +90,27 @@ class Manifest:
         return values
 
     @property
+    def task(self) -> str:
+        """What a label is: recognition, or multi-label where a sample may have several classes."""
+        return str(self.facts.get("task", RECOGNITION))
+
+    @property
+    def multi_label(self) -> bool:
+        return self.task == MULTI_LABEL
+
+    @property
+    def answers(self) -> NDArray[np.int8]:
+        """(n, classes) of samples that may have several: 1 has the class, 0 has it not, -1 nobody has said. Of the
+        target all is known; a web sample is known to have its class, and no more."""
+        target = pc.equal(self.table["source"], "target").to_numpy(zero_copy_only=False)
+        found = np.where(target[:, None], np.int8(0), np.int8(-1)).repeat(len(self.classes), 1)
+        found[np.arange(len(self)), self.column("label")] = 1
+        lists = self.table["labels"].combine_chunks()
+        counts = lists.value_lengths().to_numpy(zero_copy_only=False)
+        found[np.repeat(np.arange(len(self)), counts), lists.flatten().to_numpy(zero_copy_only=False)] = 1
+        return found
+
+    @property
     def sha256(self) -> str:
         """Of the classes and of every column, whatever file or chunks they came from, and wherever the shards lie."""
         digest = hashlib.sha256(json.dumps([self.class_list_sha256, *self.classes]).encode())
@@ -95,6 +119,9 @@ class Manifest:
             if pa.types.is_string(column.type):
                 for text in column.to_pylist():
                     digest.update((name_of(text) if name == "path" else text).encode() + b"\0")
+            elif pa.types.is_list(column.type):
+                if self.multi_label:
+                    digest.update(json.dumps(column.to_pylist()).encode())
             else:
                 digest.update(np.ascontiguousarray(column.to_numpy()).tobytes())
         return digest.hexdigest()
@@ -120,7 +147,8 @@ def manifest_of(
 
 def check_manifest(manifest: Manifest, name: str = "The manifest") -> None:
     """Refuses labels without a class, and sources and splits that do not exist."""
-    labels = manifest.column("label")
+    several = manifest.table["labels"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    labels = np.concatenate([manifest.column("label"), several])
     if len(labels) and not (labels.min() >= 0 and labels.max() < len(manifest.classes)):
         raise UserError(
             f"{name} holds labels {labels.min()} to {labels.max()}, but its class list {manifest.class_list} has"
@@ -157,10 +185,15 @@ def read_manifest(path: Path) -> Manifest:
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(f"The manifest {path} cannot be read; remove its folder and train again.") from error
     metadata = table.schema.metadata or {}
-    missing = [name for name in SCHEMA.names if name not in table.column_names]
+    lacking = [name for name in SCHEMA.names if name not in table.column_names]
+    missing = [name for name in lacking if name not in DEFAULTS]
     if b"omnisrc" not in metadata or missing:
         raise UserError(f"The file {path} is not a manifest of omnisrc; make one with `omnisrc train`.")
     about = json.loads(metadata[b"omnisrc"])
+    for name in lacking:
+        table = table.append_column(
+            SCHEMA.field(name), pa.array([DEFAULTS[name]] * len(table), SCHEMA.field(name).type)
+        )
     table = table.select(SCHEMA.names).cast(SCHEMA).replace_schema_metadata(None)
     manifest = Manifest(
         table, tuple(about["classes"]), about["class_list"], about["class_list_sha256"], dict(about["facts"])

@@ -26,7 +26,7 @@ from omnisrc.data.transforms import (
     random_resized_crop,
 )
 from omnisrc.errors import ItemError, UserError, WorldError
-from omnisrc.media.sampling import SampleFrames
+from omnisrc.media.samplers import Kind, Sampler, create_sampler
 
 TRIES = 1000  # stand-ins for one sample that cannot be decoded, before the source is called broken
 
@@ -50,10 +50,19 @@ class View:
     target_fps: float | None = None
     images: Literal["replicate", "warp"] = "replicate"
     warp: Warp | None = None
+    kind: Kind = "clips"  # of the sampler
+    sample_range: int = 64  # frames, of `dense`
 
     @cached_property
-    def sampler(self) -> SampleFrames:
-        return SampleFrames(self.clip_len, self.frame_interval, self.num_segments, target_fps=self.target_fps)
+    def sampler(self) -> Sampler:
+        return create_sampler(
+            self.kind,
+            self.clip_len,
+            self.frame_interval,
+            self.num_segments,
+            target_fps=self.target_fps or 0.0,
+            sample_range=self.sample_range,
+        )
 
     def box(self, width: int, height: int, rng: np.random.Generator) -> Box:
         if self.crop == "random-resized":
@@ -97,7 +106,7 @@ def make_batch(source: Source, draw: Draw, task: str) -> Batch:
     return Batch(
         source=source.name,
         frames=torch.from_numpy(frames).permute(0, 1, 5, 2, 3, 4),
-        labels={task: torch.from_numpy(table.labels[rows].astype(np.int64))},
+        labels={task: torch.from_numpy(table.labels_of(rows))},
         weights=torch.from_numpy(table.weights[rows]),
         ids=torch.from_numpy(table.ids[rows]),
         seeds=draw.seeds,

@@ -29,6 +29,7 @@ class SampleTable:
 
     ids, labels, weights, offsets, lengths, videos, starts, ends  # (n,)
     files  # (n,) number of each row's file in `paths`, the places that `store` reads
+    answers  # (n, classes) as `Manifest.answers` has them; None where a sample has one class, its label
     """
 
     ids: NDArray[np.int64]
@@ -42,6 +43,7 @@ class SampleTable:
     videos: NDArray[np.bool_]
     starts: NDArray[np.float32]
     ends: NDArray[np.float32]
+    answers: NDArray[np.int8] | None = None
 
     @classmethod
     def of(cls, rows: Manifest, root: Path | ShardStore) -> SampleTable:
@@ -59,10 +61,20 @@ class SampleTable:
             videos=np.asarray(rows.table["medium"].to_pylist(), dtype=object) == "video",
             starts=rows.column("start"),
             ends=rows.column("end"),
+            answers=rows.answers if rows.multi_label else None,
         )
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def labels_of(self, rows: NDArray[np.integer]) -> NDArray[np.int64] | NDArray[np.float32]:
+        """(B,) of samples with one class; else (B, classes): 1 has it, 0 has it not, NaN nobody has said."""
+        if self.answers is None:
+            labels: NDArray[np.int64] = self.labels[rows].astype(np.int64)
+            return labels
+        answers: NDArray[np.float32] = self.answers[rows].astype(np.float32)
+        answers[answers < 0] = np.nan
+        return answers
 
     def place_of(self, row: int) -> str:
         return self.paths[int(self.files[row])]

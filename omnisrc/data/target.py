@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 from db import ledger, models
 from db.insert import insert_missing
 from omnisrc.classes import ClassList
-from omnisrc.data.catalogue import record_class_list
+from omnisrc.data.catalogue import record_class_list, several_labels
 from omnisrc.data.importers.listing import TargetRow
 from omnisrc.data.importers.splits import split_by_group
+from omnisrc.data.labels import MULTI_LABEL
 from omnisrc.data.settings import TargetSettings
 from omnisrc.errors import UserError
 
@@ -63,6 +64,7 @@ def add_rows(
     list_id = record_class_list(session, class_list)
     _refuse_other_list(session, list_id, class_list)
     there = _known(session, [*rows, *absent])
+    several = several_labels(session, [item.id for item in there.values()])
     placed = _with_splits(session, rows, there, settings)
     added = Added(splits=Counter(row.split or "train" for row in placed))
     fresh: list[dict[str, Any]] = []
@@ -70,12 +72,13 @@ def add_rows(
         known = there.get(_place(row))
         if known is None:
             fresh.append(_columns(row, list_id))
-        elif (known.label, known.split) != (row.index, row.split):
+        elif (known.label, known.split, several.get(known.id, ())) != (row.index, row.split, row.indices):
             added.changed.append(str(row.path))
     added.new, added.known = len(fresh), len(placed) - len(fresh)
     fresh += [_columns(row, list_id) for row in absent if _place(row) not in there]
     for at in range(0, len(fresh), CHUNK):
         insert_missing(session, models.TargetItem, fresh[at : at + CHUNK])
+    _annotate(session, [row for row in (*placed, *absent) if row.indices and _place(row) not in there], class_list)
     added.jobs = enqueue_imports(session, settings, reference=reference, overrides=overrides)
     return added
 
@@ -110,6 +113,15 @@ def _known(session: Session, rows: Sequence[TargetRow]) -> dict[Place, models.Ta
         for item in session.scalars(select(models.TargetItem).where(models.TargetItem.path.in_(chunk))):
             found[item.path, item.start, item.end] = item
     return found
+
+
+def _annotate(session: Session, rows: Sequence[TargetRow], class_list: ClassList) -> None:
+    """Writes down all the classes of new clips that may have several."""
+    there, names = _known(session, rows), class_list.names
+    for row in rows:
+        payload = {"labels": list(row.indices), "classes": [names[index] for index in row.indices]}
+        session.add(models.Annotation(target_item_id=there[_place(row)].id, task=MULTI_LABEL, payload=payload))
+    session.flush()
 
 
 def _with_splits(

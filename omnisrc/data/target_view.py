@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
-from db.models import TargetItem
+from db.models import Annotation, TargetItem
+from omnisrc.data.labels import MULTI_LABEL
 
 ORDER = {"train": 0, "val": 1, "test": 2}
 
@@ -41,6 +42,8 @@ def summary(session: Session) -> TargetSummary:
             "items": items, "stored": stored, "failed": failed, "waiting": waiting, "classes": classes,
             "groups": groups, "hours": round(float(seconds) / 3600, 2),
         }  # fmt: skip
+    for split, labels in _several(session).items():
+        found.splits[split]["classes"] = len(labels)
     broken = session.execute(
         select(TargetItem.path, TargetItem.error, TargetItem.error_detail)
         .where(TargetItem.state == "failed")
@@ -49,4 +52,17 @@ def summary(session: Session) -> TargetSummary:
     for path, error, detail in broken:
         found.errors[error or ""] = found.errors.get(error or "", 0) + 1
         found.failed.append((path, f"{error} {detail or ''}".strip()))
+    return found
+
+
+def _several(session: Session) -> dict[str, set[int]]:
+    """The classes of each split in which clips have several."""
+    noted = session.execute(
+        select(TargetItem.split, Annotation.payload)
+        .join(Annotation, Annotation.target_item_id == TargetItem.id)
+        .where(Annotation.task == MULTI_LABEL)
+    )
+    found: dict[str, set[int]] = {}
+    for split, payload in noted:
+        found.setdefault(split, set()).update(payload["labels"])
     return found

@@ -22,6 +22,7 @@ from omnisrc.engine.patience import Patience
 from omnisrc.engine.registry import STAGES
 from omnisrc.engine.settings import EngineSettings
 from omnisrc.errors import Interrupted, UserError, WorldError
+from omnisrc.media.interrupt_held import interrupt_held
 from omnisrc.study import Study
 
 TopUp = Callable[[Session], bool]
@@ -178,7 +179,7 @@ class _Local(_Crew):
         command = [sys.executable, "-m", "omnisrc.engine.worker", "--workspace", str(self.study.root)]
         command += ["--stages", ",".join(stages), "--log", str(logs / f"{queue}-{number}.log")]
         command += [part for override in self.study.overrides for part in ("--set", override)]
-        with (logs / f"{queue}-{number}.err").open("ab") as err:
+        with (logs / f"{queue}-{number}.err").open("ab") as err, interrupt_held():
             return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=err, stderr=err, env=_environment())
 
     def tend(self) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from omnisrc.evaluate.confidence import Interval, Outcomes, percentiles, top1_interval
 from omnisrc.evaluate.mcnemar import McNemar, mcnemar, sign_flip_p
 from omnisrc.evaluate.scores import ScoreTable
+from omnisrc.evaluate.several import MapComparison
 from omnisrc.evaluate.whole_files import whole_file
 from omnisrc.tasks import metrics
 
@@ -108,7 +109,7 @@ def shown_p(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}" if p > 1e-300 else "below 1e-300"
 
 
-def write_by_class(found: Comparison, classes: tuple[str, ...], path: Path) -> None:
+def write_by_class(found: Comparison | MapComparison, classes: tuple[str, ...], path: Path) -> None:
     """One line a class, the largest gain first: clips, both accuracies, the difference. WorldError: the disk fails."""
     with whole_file(path) as file:
         writer = csv.writer(file)
@@ -124,7 +125,7 @@ def protocol_differences(first: ScoreTable, second: ScoreTable) -> list[str]:
     return [f"{key} {one[key]} and {two[key]}" for key in one if key in two and one[key] != two[key]]
 
 
-def largest_gains(found: Comparison) -> list[int]:
+def largest_gains(found: Comparison | MapComparison) -> list[int]:
     """Classes that have clips, the largest gain of the second recogniser first."""
     gains = found.by_class[:, 2] - found.by_class[:, 1]
     order = np.argsort(-gains, kind="stable")

@@ -24,6 +24,7 @@ from omnisrc.evaluate.scoring import Scored, Scorer, merge
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.models import Recogniser, load_model
 from omnisrc.shards.store import ShardStore
+from omnisrc.tasks.create import create_task
 
 CROP, SHORT_SIDE = 224, 256  # of checkpoints that do not say what they were trained on
 
@@ -48,6 +49,8 @@ def sampling_of(model: Recogniser, meta: dict[str, Any]) -> Sampling:
         short_side=int(said.get("short_side", round(crop * SHORT_SIDE / CROP))),
         target_fps=float(said.get("target_fps", 0.0)),
         fixed=bool(getattr(model.input, "fixed", False)),
+        sampler=said.get("sampler", "clips"),
+        sample_range=int(said.get("sample_range", 64)),
     )
 
 
@@ -89,11 +92,13 @@ def evaluate(
     protocol = evaluation_protocol(sampling_of(model, dict(loaded.meta)), settings)
     amp = settings.amp == "bf16" or (settings.amp == "auto" and device.type == "cuda")
     model.to(device).to(memory_format=model.memory_format)
+    task = create_task(rows.task, rows.classes)
     scorer = Scorer(
         reader_of(
             rows, root, model.input.modality, flow_of(settings, dict(loaded.meta)), short_side=protocol.short_side
         ),
         protocol,
+        task,
         batch=settings.batch_size,
         views=settings.views,
         workers=loader_workers(settings.workers, device, 1),
@@ -114,6 +119,7 @@ def evaluate(
         "checkpoint": str(checkpoint),
         "checkpoint_sha256": loaded.sha256,
         "model": model.name,
+        "task": task.name,
         "protocol": asdict(protocol),
         "class_accuracy": settings.class_accuracy,
         "expected": len(rows) if expected is None else expected,
@@ -145,7 +151,16 @@ def score_table(scored: Scored, rows: Manifest, origins: Mapping[int, Origin], a
     ]
     clips, groups = ([each.clip for each in found], [each.group for each in found])
     return ScoreTable(
-        scored.ids, clips, groups, paths, keys, scored.labels, scored.scores, scored.logits, rows.classes, about
+        scored.ids,
+        clips,
+        groups,
+        paths,
+        keys,
+        scored.labels.astype(np.int64),
+        scored.scores,
+        scored.logits,
+        rows.classes,
+        about,
     )
 
 

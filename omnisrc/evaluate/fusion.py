@@ -22,7 +22,7 @@ def fuse(tables: Sequence[ScoreTable], weights: Sequence[float], names: Sequence
     Args:
         of: `probabilities`: each recogniser's softmax first, then the sum, brought to sum to 1; what makes scores of
             different ranges comparable. `logits`: the sum of the views' mean logits, then one softmax (TSN's fusion of
-            its streams, 1 : 1.5 for RGB and flow).
+            its streams, 1 : 1.5 for RGB and flow). Where a clip may have several classes, a sigmoid takes its place.
 
     Raises:
         UserError: the number of weights is not that of the tables, one is not positive, or a dump has no logits.
@@ -37,7 +37,8 @@ def fuse(tables: Sequence[ScoreTable], weights: Sequence[float], names: Sequence
             if table.logits is None:
                 raise UserError(f"{name} holds no logits; score it again, or fuse probabilities with --softmax first.")
         total = _sum([table.logits for table in tables if table.logits is not None], weights)
-        return replace(tables[0], logits=total.astype(np.float32), probabilities=softmax(total).astype(np.float32))
+        likely = sigmoid(total) if tables[0].multi_label else softmax(total)
+        return replace(tables[0], logits=total.astype(np.float32), probabilities=likely.astype(np.float32))
     total = _sum([table.probabilities for table in tables], weights) / sum(weights)
     return replace(tables[0], logits=None, probabilities=total.astype(np.float32))
 
@@ -47,6 +48,12 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     powers = np.exp(np.asarray(logits, np.float64) - logits.max(axis=1, keepdims=True))
     shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
     return shares
+
+
+def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(N, classes) -> probabilities, each class for itself."""
+    likely: NDArray[np.float64] = 0.5 * (1 + np.tanh(0.5 * np.asarray(logits, np.float64)))
+    return likely
 
 
 def _sum(scores: Sequence[NDArray[np.float32]], weights: Sequence[float]) -> NDArray[np.float64]:

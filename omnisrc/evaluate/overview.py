@@ -9,11 +9,18 @@ import numpy as np
 from omnisrc.evaluate.results import figures_of
 from omnisrc.evaluate.scores import ScoreTable
 from omnisrc.tasks import metrics
+from omnisrc.tasks.average_precision import class_average_precision
 
 
 def overview(table: ScoreTable, top: int) -> dict[str, Any]:
     """`figures`, and as rows of at most `top`: `worst` (class, clips, accuracy), `pairs` and `taken_for` (class, other,
-    clips, share)."""
+    clips, share). Where clips may have several classes, `worst` is by average precision, and no class is taken for
+    another."""
+    if table.multi_label:
+        precisions = class_average_precision(table.probabilities, table.labels > 0)
+        scored = [int(at) for at in np.argsort(precisions, kind="stable") if not np.isnan(precisions[at])]
+        rows = [(table.classes[at], int(table.labels[:, at].sum()), float(precisions[at])) for at in scored[:top]]
+        return {"figures": figures_of(table), "worst": rows, "pairs": [], "taken_for": []}
     matrix = metrics.confusion(table.predicted, table.labels, len(table.classes))
     recall = metrics.class_recall(matrix)
     order = [int(at) for at in np.argsort(recall, kind="stable") if not np.isnan(recall[at])]

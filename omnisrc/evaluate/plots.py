@@ -37,8 +37,8 @@ def plot_confusion(matrix: NDArray[np.int64], classes: Sequence[str], path: Path
     _save(figure, path)
 
 
-def plot_per_class(recall: NDArray[np.float64], classes: Sequence[str], path: Path) -> None:
-    """Accuracy of each class, the worst first; where there are many, the NAMED worst."""
+def plot_per_class(recall: NDArray[np.float64], classes: Sequence[str], path: Path, measure: str = "accuracy") -> None:
+    """A measure of each class, the worst first; where there are many, the NAMED worst."""
     scored = [at for at in np.argsort(recall, kind="stable") if not np.isnan(recall[at])]
     shown = scored[:NAMED]
     figure = Figure(figsize=(7, max(2.0, 0.2 * len(shown) + 1.2)), layout="constrained")
@@ -46,11 +46,11 @@ def plot_per_class(recall: NDArray[np.float64], classes: Sequence[str], path: Pa
     axes.barh(range(len(shown)), recall[shown], color="#3b6ea5")
     axes.set_yticks(range(len(shown)), [_short(classes[at]) for at in shown], fontsize=7)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 1), xlabel="accuracy" + (f", the {NAMED} worst of {len(scored)}" if len(scored) > NAMED else ""))
-    if scored:
+    axes.set(xlim=(0, 1), xlabel=measure + (f", the {NAMED} worst of {len(scored)}" if len(scored) > NAMED else ""))
+    if len(scored):
         mean = float(np.mean(recall[scored]))
         axes.axvline(mean, color="black", linewidth=0.8, linestyle="--")
-        axes.set_title(f"mean class accuracy {100 * mean:.1f} % (dashed)", fontsize=10)
+        axes.set_title(f"mean {measure} {100 * mean:.1f} % (dashed)", fontsize=10)
     _save(figure, path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -14,7 +15,7 @@ from omnisrc.data.samples import SampleReader
 from omnisrc.data.transforms import Box, Frames, centre_crop, crop_resize, five_crop, mirror, three_crop
 from omnisrc.errors import UserError
 from omnisrc.evaluate.settings import EvalSettings
-from omnisrc.media.sampling import SampleFrames
+from omnisrc.media.samplers import Kind, Sampler, create_sampler
 
 Average = Literal["prob", "score"]
 
@@ -31,6 +32,8 @@ class Sampling:
     short_side: int
     target_fps: float = 0.0
     fixed: bool = False
+    sampler: Kind = "clips"
+    sample_range: int = 64
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ class Protocol:
     short_side: int
     target_fps: float = 0.0
     rule: Literal["1.x", "0.x"] = "1.x"
+    kind: Kind = "clips"  # of the sampler; of `dense`: num_segments clips at each place within sample_range frames
+    num_segments: int = 1
+    sample_range: int = 64
 
     @property
     def name(self) -> str:
@@ -56,14 +62,16 @@ class Protocol:
         return self.clips * self.crops
 
     @cached_property
-    def sampler(self) -> SampleFrames:
-        return SampleFrames(
+    def sampler(self) -> Sampler:
+        return create_sampler(
+            self.kind,
             self.clip_len,
             self.frame_interval,
+            self.num_segments,
             self.clips,
-            test_mode=True,
-            target_fps=self.target_fps or None,
+            target_fps=self.target_fps,
             rule=self.rule,
+            sample_range=self.sample_range,
         )
 
     def boxes(self, width: int, height: int) -> list[tuple[Box, bool]]:
@@ -86,10 +94,16 @@ class Protocol:
                 view[:] = mirror(view)
 
 
+QUICK_PLACES = 3
+DENSE_PLACES = 10
+"""Places at which a dense test looks, as MMAction2's does."""
+
+
 def validation_protocol(sampling: Sampling) -> Protocol:
-    """The quick look on val during training: the training's own number of clips, one centre crop."""
+    """The quick look on val during training: the training's own number of clips, one centre crop; of dense samples at
+    the first, the middle and the last place."""
     return Protocol(
-        clips=sampling.num_segments,
+        clips=sampling.num_segments * (QUICK_PLACES if sampling.sampler == "dense" else 1),
         crops=1,
         average="score" if sampling.dims == "2d" else "prob",
         clip_len=sampling.clip_len,
@@ -97,6 +111,9 @@ def validation_protocol(sampling: Sampling) -> Protocol:
         size=sampling.crop_size,
         short_side=sampling.short_side,
         target_fps=sampling.target_fps,
+        kind=sampling.sampler,
+        num_segments=sampling.num_segments,
+        sample_range=sampling.sample_range,
     )
 
 
@@ -137,8 +154,16 @@ def evaluation_protocol(sampling: Sampling, settings: EvalSettings) -> Protocol:
     crops = settings.crops or custom.crops
     whole = (custom.whole if crops == custom.crops else crops == 3) and not sampling.fixed
     short_side = settings.short_side or sampling.short_side
+    kind = _kind(sampling, settings)
+    places = DENSE_PLACES * sampling.num_segments if kind == "dense" and custom.clips > 1 else custom.clips
+    clips = settings.clips or max(places, sampling.num_segments if kind == "dense" else 1)
+    if kind == "dense" and clips % sampling.num_segments:
+        raise UserError(
+            f"Dense samples are of {sampling.num_segments} clips at each place, and eval.clips={clips} is no multiple"
+            " of that; give one, or another eval.sampler."
+        )
     return Protocol(
-        clips=settings.clips or custom.clips,
+        clips=clips,
         crops=crops,
         average=settings.average if settings.average != "auto" else custom.average,
         clip_len=sampling.clip_len,
@@ -147,15 +172,38 @@ def evaluation_protocol(sampling: Sampling, settings: EvalSettings) -> Protocol:
         short_side=short_side,
         target_fps=sampling.target_fps,
         rule=settings.sampling,
+        kind=kind,
+        num_segments=sampling.num_segments,
+        sample_range=sampling.sample_range,
     )
 
 
-def averaged(logits: Tensor, average: Average) -> Tensor:
+def _kind(sampling: Sampling, settings: EvalSettings) -> Kind:
+    """The sampler of a test: as asked for, else as in training.
+
+    Raises:
+        UserError: it knows nothing of what else is asked for.
+    """
+    kind = sampling.sampler if settings.sampler == "auto" else settings.sampler
+    if kind != "clips" and settings.sampling == "0.x":
+        raise UserError(f"eval.sampling=0.x is a rule for the sampler clips, not {kind}; leave it out.")
+    if kind != "clips" and sampling.target_fps:
+        raise UserError(
+            f"The student counts frames at {sampling.target_fps:g} a second, and the sampler {kind} knows no rate;"
+            " score it with eval.sampler=clips."
+        )
+    return kind
+
+
+def softmax(logits: Tensor) -> Tensor:
+    """Over the last dimension."""
+    return torch.softmax(logits, dim=-1)
+
+
+def averaged(logits: Tensor, average: Average, scores: Callable[[Tensor], Tensor] = softmax) -> Tensor:
     """Logits of the views (B, V, classes) -> probabilities of the sample (B, classes).
 
-    `prob` is the mean of the views' softmaxes; `score` the softmax of their mean logits (for a linear head the same
-    as averaging the features, as TSN does).
+    `prob` is the mean of the views' probabilities; `score` those of their mean logits (for a linear head the same as
+    averaging the features, as TSN does). `scores` makes probabilities of logits, as the task has it.
     """
-    if average == "prob":
-        return torch.softmax(logits.float(), dim=2).mean(1)
-    return torch.softmax(logits.float().mean(1), dim=1)
+    return scores(logits.float()).mean(1) if average == "prob" else scores(logits.float().mean(1))

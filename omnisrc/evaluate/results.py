@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from omnisrc.evaluate import several
 from omnisrc.evaluate.confidence import top1_interval
 from omnisrc.evaluate.plots import plot_confusion, plot_per_class, plot_reliability
 from omnisrc.evaluate.scores import FILE, ScoreTable, write_scores
@@ -27,7 +28,11 @@ def figures_of(table: ScoreTable, class_accuracy: str = "labelled") -> dict[str,
 
     Args:
         class_accuracy: the classes that the mean is over, as `metrics.mean_class_accuracy` has it.
+
+    Of clips that may have several classes: those of `several.figures_of`.
     """
+    if table.multi_label:
+        return several.figures_of(table)
     matrix = metrics.confusion(table.predicted, table.labels, len(table.classes))
     given = table.probabilities[np.arange(len(table)), table.labels].astype(np.float64)
     return {
@@ -47,7 +52,7 @@ def write_results(
     folder: Path, table: ScoreTable, figures: Mapping[str, Any], unreadable: Sequence[Mapping[str, Any]] = ()
 ) -> None:
     """Into `folder`: metrics.json, predictions.parquet and .jsonl, confusion.csv and .png, pairs.csv, per_class.csv and
-    .png, reliability.csv and .png.
+    .png, reliability.csv and .png. Where clips may have several classes, none of confusion, pairs and reliability.
 
     Args:
         figures: those of `figures_of`, for metrics.json, which says what the table knows about itself too.
@@ -57,6 +62,9 @@ def write_results(
         WorldError: a file cannot be written; the others are whole, metrics.json is the last.
     """
     write_scores(table, folder / FILE)
+    if table.multi_label:
+        several.write_several(folder, table)
+        return
     write_best(folder / "predictions.jsonl", table)
     matrix = metrics.confusion(table.predicted, table.labels, len(table.classes))
     write_confusion(folder / "confusion.csv", matrix, table.classes)

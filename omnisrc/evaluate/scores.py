@@ -22,7 +22,7 @@ from omnisrc.tasks import metrics
 
 FILE = "predictions.parquet"
 MEDIA = re.compile(r"\.(mp4|m4v|avi|mkv|webm|mov|mpe?g|wmv|flv|ogv|3gp|gif|jpe?g|png|webp)$", re.IGNORECASE)
-NEEDED = ("sample", "path", "key", "label", "predicted", "probabilities")
+NEEDED = ("sample", "path", "key", "probabilities")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ScoreTable:
     clips  # N names that mean the same clip in any study: `folder/file`, and `#start-end` of a part of a file
     groups  # N, the video or actor that a clip is one of; empty: it stands alone
     paths, keys  # N, where the clip lies
-    labels  # (N,)
+    labels  # (N,), or (N, classes) multi-hot where a clip may have several classes
     probabilities  # (N, classes) float32
     logits  # (N, classes) float32, the mean of the views'; None where the dump has none
     about: what metrics.json says beside the figures.
@@ -44,7 +44,7 @@ class ScoreTable:
     groups: Sequence[str]
     paths: Sequence[str]
     keys: Sequence[str]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.integer]
     probabilities: NDArray[np.float32]
     logits: NDArray[np.float32] | None
     classes: tuple[str, ...]
@@ -52,6 +52,11 @@ class ScoreTable:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a clip may have several classes."""
+        return self.labels.ndim == 2
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -89,9 +94,10 @@ class ScoreTable:
 
 
 def data_fingerprint(classes: Sequence[str], clips: Sequence[str], labels: NDArray[np.integer]) -> str:
-    """SHA-256, in hex, of a labelled set of clips, whatever their order."""
+    """SHA-256, in hex, of a labelled set of clips, whatever their order; labels (N,), or (N, classes) multi-hot."""
     digest = hashlib.sha256(json.dumps(list(classes), ensure_ascii=False).encode())
-    for line in sorted(f"{clip}\t{label}" for clip, label in zip(clips, labels.tolist(), strict=True)):
+    said = [np.flatnonzero(row).tolist() for row in labels] if labels.ndim == 2 else labels.tolist()
+    for line in sorted(f"{clip}\t{label}" for clip, label in zip(clips, said, strict=True)):
         digest.update(line.encode(errors="surrogatepass") + b"\n")
     return digest.hexdigest()
 
@@ -111,8 +117,7 @@ def write_scores(table: ScoreTable, path: Path) -> None:
         "group": list(table.groups),
         "path": list(table.paths),
         "key": list(table.keys),
-        "label": pa.array(table.labels, pa.int32()),
-        "predicted": pa.array(table.predicted, pa.int32()),
+        **_label_columns(table),
         "probabilities": _rows(table.probabilities),
     }
     if table.logits is not None:
@@ -121,6 +126,13 @@ def write_scores(table: ScoreTable, path: Path) -> None:
     plain = pa.table(columns).replace_schema_metadata({"omnisrc": json.dumps(about, default=str)})
     with whole_file(path, "wb") as file:
         pq.write_table(plain, file)
+
+
+def _label_columns(table: ScoreTable) -> dict[str, Any]:
+    if table.multi_label:
+        flat = pa.array(table.labels.astype(np.int8).reshape(-1))
+        return {"labels": pa.FixedSizeListArray.from_arrays(flat, len(table.classes))}
+    return {"label": pa.array(table.labels, pa.int32()), "predicted": pa.array(table.predicted, pa.int32())}
 
 
 def read_scores(place: Path) -> ScoreTable:
@@ -140,7 +152,8 @@ def read_scores(place: Path) -> ScoreTable:
         about = dict(json.loads((table.schema.metadata or {}).get(b"omnisrc", b"{}")))
     except (TypeError, ValueError):
         about = {}
-    if "classes" not in about or any(name not in table.column_names for name in NEEDED):
+    there = set(table.column_names)
+    if "classes" not in about or not there.issuperset(NEEDED) or there.isdisjoint(("label", "labels")):
         raise UserError(f"The file {path} holds no scores of omnisrc; `omnisrc eval` writes them as {FILE}.")
     try:
         found = _table(table, tuple(map(str, about.pop("classes"))), about)
@@ -153,9 +166,7 @@ def _table(table: pa.Table, classes: tuple[str, ...], about: Mapping[str, Any]) 
     """Raises ValueError for labels or scores that are not of these classes."""
     paths, keys = table["path"].to_pylist(), table["key"].to_pylist()
     named = "clip" in table.column_names
-    labels = table["label"].to_numpy().astype(np.int64)
-    if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
-        raise ValueError(f"a label is none of {len(classes)} classes")
+    labels = _labels(table, len(classes))
     return ScoreTable(
         samples=table["sample"].to_numpy(),
         clips=table["clip"].to_pylist() if named else [f"{p}#{k}" for p, k in zip(paths, keys, strict=True)],
@@ -168,6 +179,16 @@ def _table(table: pa.Table, classes: tuple[str, ...], about: Mapping[str, Any]) 
         classes=classes,
         about=about,
     )
+
+
+def _labels(table: pa.Table, count: int) -> NDArray[np.int64] | NDArray[np.int8]:
+    """The class of each row, or whether it has each class. ValueError: labels of other classes."""
+    several = "labels" in table.column_names
+    labels = _matrix(table, "labels", count) if several else table["label"].to_numpy().astype(np.int64)
+    highest = 1 if several else count - 1
+    if labels.size and not 0 <= labels.min() <= labels.max() <= highest:
+        raise ValueError("labels from 0 to 1" if several else f"a label is none of {count} classes")
+    return labels.astype(np.int8) if several else labels
 
 
 def aligned(tables: Sequence[ScoreTable], names: Sequence[str], among: bool = False) -> list[ScoreTable]:
@@ -184,6 +205,9 @@ def aligned(tables: Sequence[ScoreTable], names: Sequence[str], among: bool = Fa
     """
     first = tables[0]
     for table, name in zip(tables[1:], names[1:], strict=True):
+        if table.multi_label != first.multi_label:
+            one, other = (("one class", "several classes")[each.multi_label] for each in (first, table))
+            raise UserError(f"{names[0]} was scored with {one} a clip and {name} with {other}; score both alike.")
         if table.classes != first.classes:
             raise UserError(f"{names[0]} and {name} have different class lists; score both with the same one.")
     ids = _identities(tables, names)
@@ -197,15 +221,20 @@ def aligned(tables: Sequence[ScoreTable], names: Sequence[str], among: bool = Fa
     for table, own, name in zip(tables, ids, names, strict=True):
         place = {one: at for at, one in enumerate(own)}
         found.append(table.take(np.array([place[one] for one in wanted], dtype=np.int64)))
-        differing = np.flatnonzero(found[-1].labels != found[0].labels)
-        if len(differing):
-            at = int(differing[0])
+        unlike = (found[-1].labels != found[0].labels).reshape(len(wanted), -1).any(axis=1)
+        if unlike.any():
+            at = int(unlike.argmax())
             raise UserError(
-                f"{name} labels {len(differing)} clips otherwise than {names[0]}, such as {found[0].clips[at]}"
-                f" ({found[-1].classes[found[-1].labels[at]]}, not {first.classes[found[0].labels[at]]}); score both on"
-                " the same labels."
+                f"{name} labels {unlike.sum()} clips otherwise than {names[0]}, such as {found[0].clips[at]}"
+                f" ({named_labels(found[-1], at)}, not {named_labels(found[0], at)}); score both on the same labels."
             )
     return found
+
+
+def named_labels(table: ScoreTable, row: int) -> str:
+    """What a clip shows, by name."""
+    labels = np.flatnonzero(table.labels[row]) if table.multi_label else table.labels[row : row + 1]
+    return " + ".join(table.classes[label] for label in labels) or "nothing"
 
 
 def _identities(tables: Sequence[ScoreTable], names: Sequence[str]) -> list[list[Any]]:

@@ -14,36 +14,30 @@ from torch.utils.data import DataLoader, Dataset
 
 from omnisrc.data.augment import normalise
 from omnisrc.data.batch import Skip
-from omnisrc.data.loading import start_worker, unchanged
+from omnisrc.data.loading import begun, start_worker, unchanged
 from omnisrc.data.samples import SampleReader
 from omnisrc.errors import ItemError, WorldError
 from omnisrc.evaluate.protocols import Protocol, averaged
 from omnisrc.models.modality import stacked
+from omnisrc.tasks.create import Task
 
 
 @dataclass(frozen=True)
 class Scored:
     """What a student said.
 
-    ids, labels  # (N,)
+    ids  # (N,)
+    labels  # (N,), or (N, classes) multi-hot where a sample may have several classes
     scores  # (N, classes) float32 probabilities
     unreadable: samples that could not be decoded; they are in none of the figures.
     logits  # (N, classes) float32, the mean over the views; what late fusion may sum
     """
 
     ids: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     scores: NDArray[np.float32]
     unreadable: tuple[Skip, ...] = ()
     logits: NDArray[np.float32] | None = None
-
-    @property
-    def cross_entropy(self) -> float:
-        """Mean of -log p(label); NaN of none."""
-        if len(self.labels) == 0:
-            return float("nan")
-        given = self.scores[np.arange(len(self.labels)), self.labels]
-        return float(-np.log(np.maximum(given, 1e-12)).mean())
 
 
 def merge(parts: Iterable[Scored]) -> Scored:
@@ -110,6 +104,7 @@ class Scorer:
 
     Args:
         reader: of the samples.
+        task: what makes scores of logits.
         batch: samples that are decoded together.
         views: clips in one forward pass.
         workers: loader processes.
@@ -122,6 +117,7 @@ class Scorer:
         self,
         reader: SampleReader,
         protocol: Protocol,
+        task: Task,
         *,
         batch: int = 16,
         views: int = 64,
@@ -133,7 +129,7 @@ class Scorer:
     ) -> None:
         rows = np.arange(rank, len(reader.table), world, dtype=np.int64)
         self.set = ViewSet(reader, protocol, rows, batch)
-        self.views, self.workers, self.amp = views, workers, amp
+        self.task, self.views, self.workers, self.amp = task, views, workers, amp
         size = len(rows) * protocol.views * protocol.clip_len * protocol.size**2 * reader.channels
         self._kept: list[ViewBatch] | None = [] if size <= keep_bytes else None
 
@@ -160,7 +156,7 @@ class Scorer:
             worker_init_fn=start_worker,
             generator=torch.Generator().manual_seed(0),  # or torch would draw from the run's own
         )
-        for batch in loader:
+        for batch in begun(loader):
             if isinstance(batch, WorldError):
                 raise batch
             if self._kept is not None:
@@ -181,8 +177,8 @@ class Scorer:
                 logits.append(model(stacked(frames, spec)).float())
         if logits:
             views = torch.cat(logits).view(len(batch.rows), self.set.protocol.views, -1)
-            scores, mean = averaged(views, self.set.protocol.average).cpu().numpy(), views.mean(1).cpu().numpy()
+            scores = averaged(views, self.set.protocol.average, self.task.scores).cpu().numpy()
+            mean = views.mean(1).cpu().numpy()
         else:
             scores = mean = np.zeros((0, model.num_classes), np.float32)
-        labels = table.labels[batch.rows].astype(np.int64)
-        return Scored(table.ids[batch.rows], labels, scores, batch.skips, mean)
+        return Scored(table.ids[batch.rows], table.labels_of(batch.rows), scores, batch.skips, mean)

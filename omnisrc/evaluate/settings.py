@@ -17,6 +17,8 @@ class EvalSettings:
     crops: Literal[0, 1, 3, 10] = 0  # 1: centre; 3: along the long side; 10: corners, centre, mirrors; 0: 10 and 3
     average: Literal["auto", "prob", "score"] = "auto"  # of softmaxes, or of logits; auto: score in 2-D, prob in 3-D
     sampling: Literal["1.x", "0.x"] = "1.x"  # where the clips lie: the rule of that generation of MMAction2
+    sampler: Literal["auto", "clips", "uniform", "dense"] = "auto"  # auto: as in training; uniform: a frame of each
+    # equal part of the video; dense: clips within train.sample_range frames, at ten places
     class_accuracy: Literal["labelled", "seen"] = "labelled"  # mean over classes with clips; seen: MMAction2's, which
     # counts a class that was predicted and has no clips as 0
     crop_size: int = 0  # 0: as in training; with three crops the short side

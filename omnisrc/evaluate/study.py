@@ -13,6 +13,7 @@ from db import models
 from db.ledger import now
 from omnisrc.data.catalogue import find_class_list
 from omnisrc.data.freeze import target_manifest
+from omnisrc.data.labels import MULTI_LABEL, RECOGNITION
 from omnisrc.data.manifest import Manifest
 from omnisrc.errors import UserError
 from omnisrc.evaluate.evaluation import Origin, evaluate
@@ -22,6 +23,12 @@ from omnisrc.models import read_meta
 from omnisrc.models.pretrained.folder import is_pretrained
 from omnisrc.shards.store import store_of
 from omnisrc.study import Study
+
+KEPT = {
+    RECOGNITION: ("top1", "top1_interval", "top5", "mean_class_accuracy", "ece"),
+    MULTI_LABEL: ("map", "map_interval", "without_positives"),
+}
+"""Task -> the figures that the catalogue keeps."""
 
 
 def evaluate_checkpoint(
@@ -43,7 +50,9 @@ def evaluate_checkpoint(
     """
     if not checkpoint.is_file() and not is_pretrained(checkpoint):
         raise UserError(f"There is no checkpoint {checkpoint}; name a file, or a run with --run.")
-    rows = target_manifest(study, split, read_meta(checkpoint).get("class_list_sha256"))
+    meta = read_meta(checkpoint)
+    task = MULTI_LABEL if meta.get("task") == MULTI_LABEL else "auto"
+    rows = target_manifest(study, split, meta.get("class_list_sha256"), task)
     settings = study.section(EvalSettings)
     started = study.database().read(now)
     origins, expected = study.database().read(lambda session: _origins(session, rows, split))
@@ -70,17 +79,7 @@ def _origins(session: Session, rows: Manifest, split: str) -> tuple[dict[int, Or
 def _book(session: Session, name: str, started: float, rows: Manifest, figures: dict[str, Any]) -> None:
     class_list = find_class_list(session, rows.class_list_sha256)
     said = ("split", "checkpoint", "checkpoint_sha256", "model", "protocol", "folder")
-    kept = (
-        "top1",
-        "top1_interval",
-        "top5",
-        "mean_class_accuracy",
-        "samples",
-        "unreadable",
-        "expected",
-        "ece",
-        "data_sha256",
-    )
+    kept = ("samples", "unreadable", "expected", "data_sha256", *KEPT[figures["task"]])
     row = models.Run(
         kind="eval",
         name=name,

@@ -17,6 +17,7 @@ from db.insert import insert_missing
 from db.models import Teacher
 from omnisrc.classes import ClassList, load_class_list, names_sha256
 from omnisrc.classes.compare import difference
+from omnisrc.data.labels import MULTI_LABEL
 from omnisrc.errors import UserError
 from omnisrc.filter.prompting import find_folder, prompts_for, reads_texts
 from omnisrc.filter.settings import FilterSettings
@@ -142,6 +143,11 @@ def _input_of(model: Recogniser, meta: Mapping[str, Any], settings: FilterSettin
             f"The teacher {model.name} sees optical flow, and what was crawled is judged by its frames; name a teacher"
             " of RGB, or score this one on the target with `omnisrc eval`."
         )
+    if meta.get("task") == MULTI_LABEL:
+        raise UserError(
+            f"The teacher {model.name} was trained on clips with several classes, and a sample is kept for one of which"
+            " it is sure; name a teacher that was trained on one class a clip."
+        )
     crop = settings.crop_size or int(sampling.get("crop_size") or spec.crop_size)
     trained = int(sampling.get("crop_size") or 0), int(sampling.get("short_side") or 0)
     ratio = trained[1] / trained[0] if all(trained) else SHORT_SIDE_TO_CROP
@@ -150,7 +156,7 @@ def _input_of(model: Recogniser, meta: Mapping[str, Any], settings: FilterSettin
         dims=spec.dims,
         views=_views(model, sampling, settings),
         clip_len=1 if flat else int(sampling.get("clip_len") or spec.clip_len),
-        frame_interval=1 if flat else int(sampling.get("frame_interval") or spec.frame_interval),
+        frame_interval=1 if flat else int(sampling.get("frame_interval", spec.frame_interval)),
         crop_size=crop,
         short_side=max(crop, round(crop * ratio)),
         target_fps=float(sampling.get("target_fps") or 0.0),

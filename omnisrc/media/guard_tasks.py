@@ -9,6 +9,7 @@ from typing import Any
 from omnisrc.media.clips import clip_frames
 from omnisrc.media.encode import cut_clip
 from omnisrc.media.flow import flow_chunk, frames_chunk
+from omnisrc.media.followed import Followed
 from omnisrc.media.image import allowed_size, land_image, upright_image
 from omnisrc.media.parts import part_clips, part_frames, peek_video
 from omnisrc.media.probe import probe_video
@@ -72,6 +73,17 @@ def part_clips_task(source: Source, params: Mapping[str, Any]) -> Answer:
     return {"end": found.end, "counts": found.counts}, [found.seconds, found.frames]
 
 
+FOLLOWED = Followed()
+"""The video that this process reads part by part, in order."""
+
+
+def followed_clips_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """As `part_clips_task`, of a video that is kept open for its next part."""
+    sampling = SampleFrames(**params["sampling"])
+    found = FOLLOWED.part_clips(source, params["windows"], sampling, short_side=params["short_side"])
+    return {"end": found.end, "counts": found.counts}, [found.seconds, found.frames]
+
+
 def part_frames_task(source: Source, params: Mapping[str, Any]) -> Answer:
     """`parts.part_frames`: how the part ends; the times of its frames, and the frames."""
     seconds, frames, end = part_frames(source, **params)
@@ -99,6 +111,7 @@ TASKS: dict[str, Callable[[Source, Mapping[str, Any]], Answer]] = {
     "still": still_task,
     "peek_video": peek_video_task,
     "part_clips": part_clips_task,
+    "followed_clips": followed_clips_task,
     "part_frames": part_frames_task,
     "flow_chunk": flow_chunk_task,
     "frames_chunk": frames_chunk_task,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from omnisrc.media.container import decoding, open_container
+from omnisrc.media.container import ISO_FORMATS, KEEP_BYTES, decoding, open_container
 from omnisrc.media.phash import Rgb
 from omnisrc.media.sampling import SampleFrames
 from omnisrc.media.source import Source, source_size
@@ -40,13 +40,15 @@ class Part:
 @dataclass(frozen=True)
 class Peek:
     """What the beginning of a video tells: `fps` of its first seconds, `duration` as the header has it (0: unknown),
-    `origin` the tick of its first frame (None: the container does not say when frames are shown)."""
+    `origin` the tick of its first frame (None: the container does not say when frames are shown), `group_s` the longest
+    time without a keyframe, as the file's index has it (0: unknown)."""
 
     width: int
     height: int
     fps: float
     duration: float
     origin: int | None
+    group_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,17 @@ def peek_video(source: Source) -> Peek:
             origin, video = None, Video(container, stream, size)
         assert video is not None, "the first frame is in the first seconds"
         info = video.info
-        return Peek(info.width, info.height, info.fps, announced, origin)
+        return Peek(info.width, info.height, info.fps, announced, origin, _group_s(container, stream, size))
+
+
+def _group_s(container: Any, stream: Any, size: int) -> float:
+    if container.format.name not in ISO_FORMATS or size > KEEP_BYTES:
+        return 0.0
+    entries = stream.index_entries
+    keys = [entry.timestamp for entry in entries if entry.is_keyframe]
+    if not keys:
+        return 0.0
+    return float(np.diff([*keys, entries[-1].timestamp]).max() * stream.time_base)
 
 
 def part_clips(
@@ -129,20 +141,28 @@ def part_clips(
     Only the part of the video from the first window to the last is read, and each frame is decoded once. A window
     that holds no frame is left out. Errors: as `open_video`.
     """
-    rng = np.random.default_rng(0)
     with open_part(source, windows[0][0], max(end for _, end in windows), origin) as part:
-        chosen, counts = [], []
-        for window in windows:
-            low, high = (int(np.searchsorted(part.seconds, time - TOLERANCE_S)) for time in window)
-            counts.append(high - low)
-            if high > low:
-                span = float(part.seconds[high - 1] - part.seconds[low])
-                fps = (high - low - 1) / span if span > 0 else None
-                chosen.append(sampling(high - low, rng, fps=fps, start_index=low).astype(np.int64))
-        if not chosen:
+        indices, counts = chosen_frames(part.seconds, windows, sampling)
+        if not len(indices):
             return PartClips(np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0), counts, part.end)
-        indices = np.concatenate(chosen)
         return PartClips(part.frames(indices, short_side), part.seconds[indices], counts, part.end)
+
+
+def chosen_frames(
+    seconds: npt.NDArray[np.float64], windows: Sequence[tuple[float, float]], sampling: SampleFrames
+) -> tuple[npt.NDArray[np.int64], list[int]]:
+    """Of frames shown at `seconds` (n,): the numbers of those that `sampling` takes of each window, one window after
+    the other, and how many frames each window has."""
+    rng = np.random.default_rng(0)
+    chosen, counts = [np.zeros(0, np.int64)], []
+    for window in windows:
+        low, high = (int(np.searchsorted(seconds, time - TOLERANCE_S)) for time in window)
+        counts.append(high - low)
+        if high > low:
+            span = float(seconds[high - 1] - seconds[low])
+            fps = (high - low - 1) / span if span > 0 else None
+            chosen.append(sampling(high - low, rng, fps=fps, start_index=low).astype(np.int64))
+    return np.concatenate(chosen), counts
 
 
 def part_frames(

@@ -89,6 +89,18 @@ class Video:
         for index, frame in self._decoder.decode(list(indices)):
             yield index, turned(self._to_rgb(frame, width, height), frame)
 
+    @cached_property
+    def end_s(self) -> float:
+        """When the last frame ends, in seconds since the first."""
+        times, packets = self.timestamps, self._decoder.packets
+        usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
+        told = (packets.end - self._decoder.pts[0]) * float(self._stream.time_base) if packets.timed else 0.0
+        return max(told, float(times[-1]) + (0.0 if told > times[-1] else usual))
+
+    def picture(self, frame: Any, short_side: int | None = None) -> Rgb:
+        """A frame of `raw_frames` as `frames` gives it; it may be a view that is only valid until the next one."""
+        return turned(self._to_rgb(frame, *self._size(short_side)), frame)
+
     def raw_frames(self, start: int, stop: int, step: int = 1) -> Iterator[Any]:
         """FFmpeg's own frames of these numbers, one after another: not yet scaled, converted or turned."""
         for _, frame in self._decoder.decode(list(range(start, stop, step))):

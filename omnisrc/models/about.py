@@ -10,30 +10,10 @@ from omnisrc.errors import UserError
 from omnisrc.models.checkpoints.fit import differences
 from omnisrc.models.checkpoints.read import Checkpoint, read_checkpoint
 from omnisrc.models.checkpoints.recognise import also_fits, nearest
-from omnisrc.models.create import create_model, model_names
+from omnisrc.models.create import create_model
 from omnisrc.models.facts import facts_of, gflops, on_meta
+from omnisrc.models.figures import CLASSES
 from omnisrc.models.released import RELEASED, Released
-
-CLASSES = 400
-"""Parameters of a model by its name are counted with a head for Kinetics-400, as papers do."""
-
-
-def listing(folder: Path) -> list[dict[str, Any]]:
-    """Every model: parameters (None: an optional package lacks), input, released files, those that are in `folder`."""
-    rows = []
-    for name in model_names():
-        facts = facts_of(name, CLASSES)
-        files = [file for file in RELEASED if file.model == name]
-        rows.append(
-            {
-                "name": name,
-                "parameters": facts and facts.parameters,
-                "input": facts and asdict(facts.input),
-                "released": [file.name for file in files],
-                "here": [file.name for file in files if (folder / file.file).is_file()],
-            }
-        )
-    return rows
 
 
 def about_model(name: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,3 +91,12 @@ def confused_pairs(matrix: NDArray[np.int64], top: int, directed: bool = False) 
     pairs = np.argwhere(counts)
     chosen = sorted(pairs.tolist(), key=lambda at: (-share[at[0], at[1]], -counts[at[0], at[1]], at))[:top]
     return [Confused(a, b, int(counts[a, b]), float(share[a, b])) for a, b in chosen]
+
+
+def binary_log_loss(scores: Scores, labels: NDArray[Any]) -> float:
+    """Of probabilities and multi-hot labels (N, classes), each class for itself: the mean of -log p(answer); NaN of
+    none."""
+    if not len(labels):
+        return float("nan")
+    given = np.where(np.asarray(labels) > 0, scores, 1 - np.asarray(scores, np.float64))
+    return float(-np.log(np.maximum(given, 1e-12)).mean())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from omnisrc.data.labels import RECOGNITION
 from omnisrc.tasks import metrics
 
-NAME = "recognition"
+NAME: Final = RECOGNITION
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class Recognition:
     """The task over one class list, whose positions are the labels."""
 
     classes: tuple[str, ...]
+    name: ClassVar[Literal["recognition"]] = NAME
+    figure = "top1"  # what says how good a recogniser is
+    hits = "top1"  # the share of rows whose best class is theirs
 
     @property
     def head(self) -> dict[str, Any]:
@@ -74,6 +78,17 @@ class Recognition:
         """The k best classes of each row of scores (N, classes), with their scores, best first."""
         best = metrics.ranking(scores, k)
         return [[(self.classes[c], float(row[c])) for c in line] for row, line in zip(scores, best, strict=True)]
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """Logits (..., classes) as a distribution over the classes."""
+        return torch.softmax(logits, dim=-1)
+
+    def log_loss(self, scores: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+        """The mean of -log p(label) of scores (N, classes); NaN of none."""
+        if not len(labels):
+            return float("nan")
+        given = np.asarray(scores)[np.arange(len(labels)), labels]
+        return float(-np.log(np.maximum(given, 1e-12)).mean())
 
     def metrics(self, scores: NDArray[np.floating], labels: NDArray[np.integer]) -> dict[str, float]:
         """top1, top5 and mean class accuracy of scores (N, classes)."""

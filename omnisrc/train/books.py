@@ -51,7 +51,11 @@ def book_end(database: Database, run_id: int, state: str, figures: dict[str, Any
 def figures_of(outcome: Outcome) -> dict[str, Any]:
     """steps, seconds, skips, the best on val and the last on val."""
     standing = outcome.standing
-    best = {"best_step": standing.best_step, "best_top1": standing.best_top1} if standing.best_step >= 0 else {}
+    best = (
+        {"best_step": standing.best_step, f"best_{outcome.figure}": standing.best_score}
+        if standing.best_step >= 0
+        else {}
+    )
     val = {key: value for key, value in outcome.val.items() if math.isfinite(value)}
     return {
         "steps": standing.step, "seconds": round(standing.seconds, 1), "skips": standing.skips, **best, "val": val,

@@ -20,7 +20,7 @@ class Standing:
 
     step: int = 0
     best_step: int = -1
-    best_top1: float = -1.0
+    best_score: float = -1.0  # the task's own: top-1, or mAP
     best_loss: float = float("inf")
     seconds: float = 0.0
     skips: int = 0

@@ -1,4 +1,4 @@
-"""One mixed step: the sum over sources of weight x cross-entropy (OmniSource, equation 1)."""
+"""One mixed step: the sum over sources of weight x the task's loss (OmniSource, equation 1: cross-entropy)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from omnisrc.data.batch import Batch
 from omnisrc.data.draws import key_of
 from omnisrc.models import InputSpec
 from omnisrc.models.modality import stacked
-from omnisrc.tasks.recognition import NAME, Recognition
+from omnisrc.tasks.create import Task
 from omnisrc.train.distribution import Place
 from omnisrc.train.settings import TrainSettings
 
@@ -23,10 +23,10 @@ from omnisrc.train.settings import TrainSettings
 class MixedStep:
     """What is the same in every step of a run.
 
-    weights: of each source's cross-entropy.
+    weights: of each source's loss.
     """
 
-    task: Recognition
+    task: Task
     spec: InputSpec
     settings: TrainSettings
     weights: dict[str, float]
@@ -42,7 +42,7 @@ class MixedStep:
         torch.manual_seed(key_of(self.seed, "device", step, self.place.rank))
         batches = [batch.to(self.place.device) for batch in batches]
         frames = [self._frames(batch) for batch in batches]
-        labels = [batch.labels[NAME] for batch in batches]
+        labels = [batch.labels[self.task.name] for batch in batches]
         if self.settings.mixup != "off":
             rng = np.random.default_rng(key_of(self.seed, "mixup", step, self.place.rank))
             soft = [self.task.soft(hard) for hard in labels]

@@ -26,7 +26,7 @@ from omnisrc.shards.attribution import write_attributions
 from omnisrc.shards.store import store_of
 from omnisrc.shards.turns import training_on_shards
 from omnisrc.study import Study
-from omnisrc.tasks.recognition import Recognition
+from omnisrc.tasks.create import create_task
 from omnisrc.train.books import book_end, book_start, figures_of
 from omnisrc.train.distribution import Place
 from omnisrc.train.run_folder import INDIFFERENT, Recipe, RunFolder
@@ -74,11 +74,14 @@ def prepare(study: Study, request: Request) -> Prepared:
     if request.resume:
         return resumed(study, request.name, settings)
     mix = parse_mix(request.mix, settings.ratios)
-    manifest = build_manifest(study, tuple(mix), request.selection, (study.section(LicenceRules), settings.licences))
+    manifest = build_manifest(
+        study, tuple(mix), request.selection, (study.section(LicenceRules), settings.licences), settings.task
+    )
     mix = present(mix, request.mix, manifest)
-    task = Recognition(manifest.classes)
+    task = create_task(manifest.task, manifest.classes)
     spec = create_model(settings.model, **task.head, **student_args(settings)).input
     batch_sizes(settings.batch_size, mix)
+    settings = replace(settings, task=task.name)
     if settings.modality == "flow":
         settings = with_flow(study, settings, manifest, mix)
     recipe = Recipe(

@@ -25,6 +25,9 @@ class WarpSettings:
 class TrainSettings:
     """How a student is trained."""
 
+    # What a clip's label is: one class, or several; auto: as the target's clips have them
+    task: Literal["auto", "recognition", "multi-label"] = "auto"
+
     # The student
     model: str = "slowonly_r50"
     model_args: dict[str, Any] = field(default_factory=dict)
@@ -38,6 +41,9 @@ class TrainSettings:
     frame_interval: int = 0
     num_segments: int = 0
     target_fps: float = 0.0  # frames are counted at this rate; 0: as they come
+    sampler: Literal["clips", "uniform", "dense"] = "clips"  # uniform: a frame of each equal part of the video; dense:
+    # num_segments clips at even steps within sample_range frames
+    sample_range: int = 64
     crop_size: int = 0
     short_side: int = 0  # frames are brought down to it before the crop; 0: 8/7 of the crop (256 for 224)
     crop: Literal["random-resized", "multi-scale", "centre"] = "random-resized"
@@ -93,7 +99,7 @@ class TrainSettings:
     cache_mb: int = 512  # decoded frames kept in memory by each process of the run
 
     def __post_init__(self) -> None:
-        positive = ("first_conv_lr", "batch_size", "shard_window", "lr", "log_every", "mixup_alpha")
+        positive = ("sample_range", "first_conv_lr", "batch_size", "shard_window", "lr", "log_every", "mixup_alpha")
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be greater than 0, not {getattr(self, name)}")
@@ -116,6 +122,8 @@ class TrainSettings:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
         if self.modality == "flow" and (self.brightness or self.contrast or self.saturation):
             raise ValueError("brightness, contrast and saturation change colours, and flow has none: leave them at 0")
+        if self.sampler != "clips" and self.target_fps:
+            raise ValueError(f"the sampler {self.sampler} knows no rate: leave target_fps at 0")
         if self.steps == 0 and self.epochs <= 0:
             raise ValueError("steps or epochs must be greater than 0")
         if not 0 < self.crop_area[0] <= self.crop_area[1] <= 1:

@@ -18,6 +18,7 @@ from omnisrc.evaluate.protocols import Sampling, validation_protocol
 from omnisrc.evaluate.scoring import Scorer
 from omnisrc.models import InputSpec
 from omnisrc.shards.store import ShardStore
+from omnisrc.tasks.create import Task
 from omnisrc.train.settings import TrainSettings, batch_sizes
 
 VAL_SHARE = 4  # a quarter of the memory for decoded frames is val's
@@ -29,7 +30,8 @@ def resolve(settings: TrainSettings, spec: InputSpec, mix: dict[str, float], man
     Steps in an epoch come from the manifest, so they are the same on every rank.
 
     Raises:
-        UserError: the model takes clips of one size, and the settings ask for another.
+        UserError: the model takes clips of one size, and the settings ask for another; or the sampler gives no such
+            clips.
     """
     if settings.modality == "flow" and "web-image" in mix:
         raise UserError(
@@ -53,11 +55,25 @@ def resolve(settings: TrainSettings, spec: InputSpec, mix: dict[str, float], man
             f"{settings.model} takes clips of {spec.clip_len} frames of {spec.crop_size} x {spec.crop_size} pixels and"
             f" no others, not {clip_len} of {crop_size} x {crop_size}; leave train.clip_len and train.crop_size out."
         )
+    num_segments = settings.num_segments or spec.num_segments
+    interval = settings.frame_interval or spec.frame_interval
+    if settings.sampler == "uniform" and settings.frame_interval:
+        raise UserError(
+            "train.sampler=uniform spreads the frames over the whole video, and train.frame_interval="
+            f"{settings.frame_interval} sets them apart; leave one of them out."
+        )
+    if settings.sampler == "uniform" and clip_len > 1:
+        interval = 0
+    if settings.sampler == "dense" and interval == 0 and num_segments > 1:
+        raise UserError(
+            f"train.sampler=dense shows {settings.model} one clip of frames spread over a range, and"
+            f" train.num_segments={num_segments} asks for several; set it to 1."
+        )
     return dataclasses.replace(
         settings,
         clip_len=clip_len,
-        frame_interval=settings.frame_interval or spec.frame_interval,
-        num_segments=settings.num_segments or spec.num_segments,
+        frame_interval=interval,
+        num_segments=num_segments,
         crop_size=crop_size,
         short_side=settings.short_side or round(crop_size * 8 / 7),
         steps=steps,
@@ -75,6 +91,8 @@ def sampling_of(settings: TrainSettings, spec: InputSpec) -> Sampling:
         crop_size=settings.crop_size,
         short_side=settings.short_side,
         target_fps=settings.target_fps,
+        sampler=settings.sampler,
+        sample_range=settings.sample_range,
     )
 
 
@@ -96,6 +114,8 @@ def view_of(settings: TrainSettings) -> View:
         target_fps=settings.target_fps or None,
         images=settings.image_clips,
         warp=warp,
+        kind=settings.sampler,
+        sample_range=settings.sample_range,
     )
 
 
@@ -130,8 +150,8 @@ def training_sources(
 
 
 def validation_scorer(
-    manifest: Manifest, root: Path | ShardStore, sampling: Sampling, settings: TrainSettings, amp: bool, workers: int,
-    rank: int, world: int,
+    manifest: Manifest, root: Path | ShardStore, sampling: Sampling, settings: TrainSettings, task: Task, amp: bool,
+    workers: int, rank: int, world: int,
 ) -> Scorer | None:  # fmt: skip
     """Scores the target's val split as training goes; None where there is none."""
     rows = manifest.rows(source="target", split="val")
@@ -140,6 +160,7 @@ def validation_scorer(
     return Scorer(
         reader_of(rows, root, settings.modality, settings.flow, short_side=sampling.short_side),
         validation_protocol(sampling),
+        task,
         batch=settings.batch_size,
         views=2 * settings.batch_size,
         workers=workers,

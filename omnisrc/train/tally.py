@@ -19,8 +19,9 @@ class Tally:
     The time that a step waited for data is shared out among its sources as they took time to be made.
     """
 
-    def __init__(self, sources: Sequence[str], place: Place) -> None:
-        self.sources, self.place = list(sources), place
+    def __init__(self, sources: Sequence[str], place: Place, hits: str = "top1") -> None:
+        """`hits`: what the share of right rows is called."""
+        self.sources, self.place, self.hits = list(sources), place, hits
         self._reset()
 
     def _reset(self) -> None:
@@ -43,7 +44,7 @@ class Tally:
         self._steps += 1
 
     def figures(self, weights: dict[str, float]) -> dict[str, Any]:
-        """loss (the weighted sum), seconds a step, and by source: loss, top1, wait (its share of the time), skips."""
+        """loss (the weighted sum), seconds a step, and by source: loss, hits, wait (shares), skips."""
         losses = self.place.total(self._losses).tolist()
         waits = self.place.total(self._waits.to(self.place.device, torch.float32)).tolist()
         seconds = time.perf_counter() - self._since
@@ -51,7 +52,7 @@ class Tally:
         for name, (loss, right, count), (wait, skips) in zip(self.sources, losses, waits, strict=True):
             by_source[name] = {
                 "loss": loss / max(count, 1),
-                "top1": right / max(count, 1),
+                self.hits: right / max(count, 1),
                 "wait": wait / self.place.world / seconds,
                 "skips": int(skips),
             }

@@ -26,7 +26,7 @@ from omnisrc.evaluate.device import loader_workers
 from omnisrc.evaluate.scoring import Scorer, merge
 from omnisrc.models import Recogniser, create_model, load_checkpoint, save_weights
 from omnisrc.shards.store import ShardStore
-from omnisrc.tasks.recognition import NAME, Recognition
+from omnisrc.tasks.create import Task, create_task
 from omnisrc.train.checkpointing import Standing, load_state, save_state
 from omnisrc.train.distribution import Place
 from omnisrc.train.log import RunLog
@@ -48,10 +48,11 @@ def quiet(done: int, kind: str, figures: dict[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: its standing, and its last figures on val (empty where there is no val)."""
+    """How a run ended: its standing, its last figures on val (empty without a val), and which of them counts."""
 
     standing: Standing
     val: dict[str, Any]
+    figure: str = "top1"
 
 
 class Trainer:
@@ -78,7 +79,7 @@ class Trainer:
         self.folder, self.recipe, self.place, self.report = folder, recipe, place, report
         prepare_arithmetic(settings, place.device)
         amp = settings.amp == "bf16" or (settings.amp == "auto" and place.device.type == "cuda")
-        self.task = Recognition(manifest.classes)
+        self.task = create_task(manifest.task, manifest.classes)
         self.model = make_student(recipe, self.task).to(place.device)
         if settings.channels_last:
             self.model.to(memory_format=self.model.memory_format)
@@ -89,9 +90,11 @@ class Trainer:
         self.workers = loader_workers(settings.workers, place.device, place.world)
         cache_bytes = (settings.cache_mb << 20) * 3 // 4 // max(1, self.workers)
         sources = training_sources(manifest, root, settings, recipe.mix, recipe.seed, cache_bytes)
-        self.mix = Mix(sources, NAME, place.rank, place.world)
+        self.mix = Mix(sources, self.task.name, place.rank, place.world)
         sampling = sampling_of(settings, self.model.input)
-        self.scorer = validation_scorer(manifest, root, sampling, settings, amp, self.workers, place.rank, place.world)
+        self.scorer = validation_scorer(
+            manifest, root, sampling, settings, self.task, amp, self.workers, place.rank, place.world
+        )
         self.weights = loss_weights(settings, tuple(recipe.mix))
         self.step = MixedStep(self.task, self.model.input, settings, self.weights, recipe.seed, place, amp)
         self.meta = {**weights_meta(manifest, recipe, asdict(sampling)), **flow_meta(settings, self.mix)}
@@ -107,7 +110,7 @@ class Trainer:
         """
         settings, val = self.settings, dict[str, Any]()
         began = time.perf_counter() - self.standing.seconds
-        tally = Tally(list(self.recipe.mix), self.place)
+        tally = Tally(list(self.recipe.mix), self.place, self.task.hits)
         pinned = self.place.device.type == "cuda"
         feed = mixed_steps(self.mix, self.standing.step, settings.steps, self.workers, pin_memory=pinned)
         self.student.train()
@@ -139,7 +142,7 @@ class Trainer:
                         f" (or omnisrc train --resume --name {self.folder.name})."
                     )
                 waiting = time.perf_counter()
-        return Outcome(self.standing, val)
+        return Outcome(self.standing, val, self.task.figure)
 
     def _say(self, log: RunLog, kind: str, figures: dict[str, Any]) -> None:
         done = self.standing.step
@@ -150,14 +153,15 @@ class Trainer:
         self.report(done, kind, figures)
 
     def _keep(self, val: dict[str, Any]) -> None:
-        """Writes the checkpoint, and best.safetensors where val says so (of equal top-1, the smaller loss).
+        """Writes the checkpoint, and best.safetensors where val says so (of equal scores, the smaller loss).
 
         The state comes last: killed before it, the run repeats its steps and writes the same files again.
         """
         standing = self.standing
-        better = bool(val) and (val["top1"], -val["loss"]) > (standing.best_top1, -standing.best_loss)
+        score = val.get(self.task.figure, float("nan"))
+        better = bool(val) and (score, -val["loss"]) > (standing.best_score, -standing.best_loss)
         if better:
-            standing = replace(standing, best_step=standing.step, best_top1=val["top1"], best_loss=val["loss"])
+            standing = replace(standing, best_step=standing.step, best_score=score, best_loss=val["loss"])
         if self.place.first:
             about = {**self.meta, "step": standing.step, "val": val}
             if better:
@@ -195,7 +199,7 @@ def prepare_arithmetic(settings: TrainSettings, device: torch.device) -> None:
         torch.set_float32_matmul_precision("high")
 
 
-def make_student(recipe: Recipe, task: Recognition, say: Callable[[str], None] = lambda text: None) -> Recogniser:
+def make_student(recipe: Recipe, task: Task, say: Callable[[str], None] = lambda text: None) -> Recogniser:
     """The student at step 0: drawn from the seed, then filled from `init` as far as that fits.
 
     `say` is told what was taken from there and what was left out. Raises UserError where it does not fit.
@@ -234,14 +238,14 @@ def wrap(model: Recogniser, settings: TrainSettings, place: Place) -> nn.Module:
     return student
 
 
-def validate(scorer: Scorer, model: Recogniser, task: Recognition, place: Place) -> dict[str, Any]:
-    """top1, top5, mean class accuracy, loss on the whole of val, with the weights as they will be kept."""
+def validate(scorer: Scorer, model: Recogniser, task: Task, place: Place) -> dict[str, Any]:
+    """The task's figures and the loss on the whole of val, with the weights as they will be kept."""
     place.share_buffers(model)
     parts = place.gather(list(scorer(model, place.device)))
     scored = merge(chain.from_iterable(parts))
     return {
         **task.metrics(scored.scores, scored.labels),
-        "loss": scored.cross_entropy,
+        "loss": task.log_loss(scored.scores, scored.labels),
         "unreadable": len(scored.unreadable),
     }
 
@@ -252,6 +256,7 @@ def weights_meta(manifest: Manifest, recipe: Recipe, sampling: dict[str, Any]) -
         "classes": list(manifest.classes),
         "class_list": manifest.class_list,
         "class_list_sha256": manifest.class_list_sha256,
+        "task": manifest.task,
         "sampling": sampling,
         "source": "omnisrc train",
         "mix": recipe.mix,

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from omnisrc.cli.main import run
-from omnisrc.models import about, load_model, released, save_weights
+from omnisrc.models import about, figures, load_model, released, save_weights
 from omnisrc.models.convert import names_in
 from omnisrc.models.released import RELEASED, Released
 from tests.local_web import LocalWeb
@@ -120,7 +120,7 @@ def test_add_fetches_a_url_and_a_released_name(
     assert code == 0 and answer["model"] == "slowonly_r18" and (workspace / "other.pth").read_bytes() == content
     sampling = RELEASED[0].sampling
     row = Released("slowonly_r18_mine", "slowonly_r18", sampling, "five", 61.0, 62.0, "", "m/", "mine", digest[:8])
-    for place in (released, about):
+    for place in (released, about, figures):
         monkeypatch.setattr(place, "RELEASED", (*RELEASED, row))
     web.add(f"/m/{row.file}", content)
     mirror = ("--set", f"models.mirror={web.url}")

@@ -120,3 +120,34 @@ def test_segments_of_one_clip_are_spread_over_the_video():
     protocol = evaluation_protocol(Sampling("3d", 8, 0, 1, 224, 256), EvalSettings(clips=2))
     first, second = protocol.sampler(100, RNG).reshape(2, 8).tolist()
     assert first == [6, 18, 31, 43, 56, 68, 81, 93] and second == [0, 12, 25, 37, 50, 62, 75, 87]
+
+
+def frames_of(protocol, count=100):
+    return protocol.sampler(count, np.random.default_rng(0)).tolist()
+
+
+def test_a_student_of_another_sampler_is_scored_with_it():
+    spread = Sampling("3d", 8, 0, 1, 224, 256, sampler="uniform")
+    assert frames_of(evaluation_protocol(spread, EvalSettings(clips=1))) == [6, 18, 31, 43, 56, 68, 80, 93]
+    assert frames_of(validation_protocol(spread)) == [6, 18, 31, 43, 56, 68, 80, 93]
+    dense = Sampling("3d", 8, 0, 1, 224, 256, sampler="dense")
+    assert frames_of(evaluation_protocol(dense, EvalSettings(clips=2))) == [*range(0, 57, 8), *range(36, 93, 8)]
+    assert evaluation_protocol(dense, EvalSettings()).clips == 10 and validation_protocol(dense).clips == 3
+    flat = Sampling("2d", 1, 1, 3, 224, 256, sampler="dense", sample_range=32)
+    assert evaluation_protocol(flat, EvalSettings()).clips == 30
+    assert frames_of(evaluation_protocol(flat, EvalSettings(protocol="1x1"))) == [0, 10, 20]
+    assert evaluation_protocol(SLOWONLY, EvalSettings(sampler="uniform")).kind == "uniform"
+    assert evaluation_protocol(dense, EvalSettings(sampler="clips")).kind == "clips"
+
+
+@pytest.mark.parametrize(
+    ("sampling", "settings", "sentence"),
+    [
+        (TSN, {"sampler": "dense", "clips": 25}, "eval.clips=25 is no multiple"),
+        (SLOWONLY, {"sampler": "uniform", "sampling": "0.x"}, "a rule for the sampler clips"),
+        (replace(SLOWONLY, target_fps=15.0), {"sampler": "dense"}, "knows no rate"),
+    ],
+)
+def test_what_a_sampler_knows_nothing_of_is_refused(sampling, settings, sentence):
+    with pytest.raises(UserError, match=sentence):
+        evaluation_protocol(sampling, EvalSettings(**settings))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from omnisrc.errors import ItemError
 from omnisrc.media.clips import clip_frames
+from omnisrc.media.followed import Followed
 from omnisrc.media.parts import open_part, part_clips, part_frames, peek_video
 from omnisrc.media.sampling import SampleFrames
-from omnisrc.media.video import open_video
+from omnisrc.media.video import Video, open_video
 from tests.media_files import faststart, image_bytes, live_webm, video_bytes
 
 FILES = {
@@ -92,3 +95,42 @@ def test_what_is_no_video_is_refused(data: bytes) -> None:
         peek_video(data)
     with pytest.raises(ItemError):
         part_frames(data, 0.0, 1.0)
+
+
+FEW_KEYFRAMES = {"x264-params": "scenecut=0:bframes=3"}
+
+
+@pytest.mark.parametrize("stride", [0.5, 0.2, 1.3])
+def test_followed_parts_are_the_parts_and_each_frame_is_decoded_once(
+    stride: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "long.mp4"
+    path.write_bytes(video_bytes(150, gop=1000, options=FEW_KEYFRAMES))
+    peek = peek_video(path)
+    assert peek.group_s == pytest.approx(149 / peek.fps)
+    windows = [(stride * number, stride * number + 0.5) for number in range(int(6.2 / stride) + 2)]
+    sampling = SampleFrames(4, 2, 1, test_mode=True)
+    decoded: list[int] = []
+    raw = Video.raw_frames
+
+    def counted(self: Video, *numbers: int) -> Iterator[Any]:
+        for frame in raw(self, *numbers):
+            decoded.append(frame.pts)
+            yield frame
+
+    monkeypatch.setattr(Video, "raw_frames", counted)
+    followed, end = Followed(), None
+    for at in range(0, len(windows), 3):
+        part = windows[at : at + 3]
+        plain = part_clips(path, part, sampling, short_side=48, origin=peek.origin)
+        found = followed.part_clips(path, part, sampling, short_side=48)
+        assert found.counts == plain.counts and np.array_equal(found.frames, plain.frames)
+        assert np.allclose(found.seconds, plain.seconds, atol=1e-9)
+        assert found.end == plain.end or found.end == pytest.approx(plain.end)
+        end = found.end
+        if end is not None:
+            break
+    assert end is not None and 0 < len(decoded) == len(set(decoded)) <= 150
+    again = followed.part_clips(path, windows[:2], sampling, short_side=48)
+    wanted = part_clips(path, windows[:2], sampling, short_side=48, origin=peek.origin)
+    assert np.array_equal(again.frames, wanted.frames), "back to the beginning"

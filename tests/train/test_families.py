@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
+from omnisrc.errors import UserError
 from omnisrc.evaluate.evaluation import evaluate
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.models import load_model, read_meta
@@ -69,3 +71,54 @@ def test_its_checkpoint_is_evaluated_as_it_was_trained(
     )
     assert figures["protocol"]["clips"] == 2 and figures["protocol"]["frame_interval"] == seen[1]
     assert 0 <= figures["top1"] <= 1 and figures["unreadable"] == 0
+
+
+@pytest.mark.parametrize(
+    ("sampler", "model", "seen"),
+    [("uniform", "slowonly_r18", (8, 0)), ("dense", "slowonly_r18", (8, 1)), ("dense", "tsn_r18", (1, 1))],
+)
+def test_the_sampler_of_training_travels_with_the_checkpoint(
+    world: Any, tmp_path: Any, sampler: str, model: str, seen: tuple[int, int]
+) -> None:
+    root, manifest = world
+    flat = model.startswith("tsn")
+    own = {"clip_len": 1 if flat else 8, "num_segments": 3 if flat else 1, "frame_interval": 0 if flat else seen[1]}
+    recipe = recipe_of(
+        manifest, "target", model=model, model_args={"width": 8}, steps=1, sampler=sampler, sample_range=8, **own
+    )
+    Trainer(RunFolder(tmp_path), manifest, root, recipe, Place(0, 1, torch.device("cpu"))).run()
+    sampling = read_meta(tmp_path / "last.safetensors")["sampling"]
+    assert (sampling["sampler"], sampling["sample_range"]) == (sampler, 8)
+    assert (sampling["clip_len"], sampling["frame_interval"]) == seen
+    rows = manifest.rows(source="target", split="val")
+    settings = EvalSettings(clips=3, crops=1, device="cpu", average="prob")
+    said = evaluate(tmp_path / "last.safetensors", rows, root, settings, tmp_path / "scores")["protocol"]
+    assert (said["kind"], said["sample_range"]) == (sampler, 8)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"sampler": "uniform", "frame_interval": 2}, "spreads the frames over the whole video"),
+        ({"sampler": "dense", "model": "tsm_r18", "frame_interval": 0, "num_segments": 2}, "asks for several"),
+    ],
+)
+def test_a_sampler_that_makes_no_sense_is_refused(world: Any, settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        recipe_of(world[1], "target", **{"model": "slowonly_r18", "clip_len": 8, "steps": 1, **settings})
+
+
+def test_a_web_sample_says_nothing_of_the_classes_that_it_was_not_found_for(world: Any, tmp_path: Any) -> None:
+    root, manifest = world
+    several = replace(manifest, facts={"task": "multi-label"})
+    recipe = recipe_of(several, "web,target", model="slowonly_r18", model_args={"width": 8}, steps=1)
+    trainer = Trainer(RunFolder(tmp_path), several, root, recipe, Place(0, 1, torch.device("cpu")))
+    batches = trainer.mix[0]
+    assert isinstance(batches, list)
+    for batch in batches:
+        labels = batch.labels["multi-label"]
+        assert labels.shape == (len(batch), 4) and (labels.nan_to_num().sum(1) == 1).all()
+        assert labels.isnan().sum().item() == (0 if batch.source == "target" else 3 * len(batch))
+    val = trainer.run().val
+    assert math.isfinite(val["loss"]) and 0 <= val["map"] <= 1 and "top1" not in val
+    assert read_meta(tmp_path / "last.safetensors")["task"] == "multi-label"

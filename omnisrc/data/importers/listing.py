@@ -7,7 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -62,8 +62,9 @@ class RawRow:
 class TargetRow:
     """One labelled item: a file, or the part of it from `start` to `end` seconds.
 
-    `label` is the name of the class and `index` its place in the class list. Items of one `group` come from one
-    recording and must stay in one split. `split` is train, val, test, or None where the data set has no splits.
+    `label` is the name of the class and `index` its place in the class list; where a clip may have several, `indices`
+    are the places of all, and these two are of the first. Items of one `group` come from one recording and must stay in
+    one split. `split` is train, val, test, or None where the data set has no splits.
     """
 
     path: Path
@@ -73,6 +74,7 @@ class TargetRow:
     start: float | None
     end: float | None
     index: int
+    indices: tuple[int, ...] = ()
 
 
 @dataclass
@@ -93,18 +95,25 @@ class TargetListing:
 SPLIT_ORDER = {"test": 0, "val": 1, "train": 2, None: 3}
 """Where one file stands in two splits, it stays in the first of these: what is scored is not trained on."""
 
+Place = tuple[Path, float | None, float | None, str | None]
+
 HINTED_LABELS = 1000
 """Looking for the nearest class takes milliseconds; a column of captions would take hours."""
 
 
-def listing_of(rows: Iterable[RawRow | Problem], class_list: ClassList | None, name: str) -> TargetListing:
+def listing_of(
+    rows: Iterable[RawRow | Problem], class_list: ClassList | None, name: str, several: bool = False
+) -> TargetListing:
     """Matches labels, looks for the files, and takes out what stands there twice. Never raises for a row.
 
-    Without a class list, the labels found make one, sorted, under `name`.
+    Without a class list, the labels found make one, sorted, under `name`. With `several`, a row's label may be several
+    with `|` or `;` between them, and rows of one clip add their labels up.
     """
     found = list(rows)
     problems = [row for row in found if isinstance(row, Problem)]
     raw = [row for row in found if isinstance(row, RawRow)]
+    if several:
+        raw = [replace(row, label=label) for row in raw for label in _parts(row.label)]
     classes = class_list if class_list is not None else _classes_of(raw, name)
     matched: list[tuple[RawRow, TargetRow]] = []
     absent: list[tuple[RawRow, TargetRow]] = []
@@ -120,9 +129,9 @@ def listing_of(rows: Iterable[RawRow | Problem], class_list: ClassList | None, n
             problems.append(Problem(row.where, wrong.what, wrong.detail))
             if isinstance(action, ActionClass):
                 absent.append((row, _target_row(row, action)))
-    items = _without_twins(matched, problems)
+    items = _without_twins(_added_up(matched) if several else matched, problems)
     counts = Counter(item.split or "none" for item in items)
-    return TargetListing(items, problems, classes, _without_twins(absent, []), counts)
+    return TargetListing(items, problems, classes, _without_twins(_added_up(absent) if several else absent, []), counts)
 
 
 def _classes_of(rows: list[RawRow], name: str) -> ClassList:
@@ -164,6 +173,22 @@ def _target_row(row: RawRow, action: ActionClass) -> TargetRow:
     path = Path(os.path.abspath(row.path))
     group = row.group or group_of(path.stem, action.name)
     return TargetRow(path, action.name, group, row.split, row.start, row.end, action.index)
+
+
+def _parts(label: str) -> list[str]:
+    """The labels of a cell; one empty one where there is none."""
+    return [part.strip() for part in re.split("[|;]", label) if part.strip()] or [""]
+
+
+def _added_up(rows: list[tuple[RawRow, TargetRow]]) -> list[tuple[RawRow, TargetRow]]:
+    """Each part of each file in each split once, with all its classes, at the place of its first row."""
+    indices: dict[Place, set[int]] = {}
+    first: dict[Place, tuple[RawRow, TargetRow]] = {}
+    for raw, row in rows:
+        place = (row.path, row.start, row.end, row.split)
+        indices.setdefault(place, set()).add(row.index)
+        first.setdefault(place, (raw, row))
+    return [(raw, replace(row, indices=tuple(sorted(indices[place])))) for place, (raw, row) in first.items()]
 
 
 def _without_twins(rows: list[tuple[RawRow, TargetRow]], problems: list[Problem]) -> list[TargetRow]:

@@ -30,8 +30,8 @@ def _val_groups(train: list[TargetRow], val_share: float, seed: int) -> set[str]
     """Groups for val, chosen class by class in the order of a seeded hash of their names."""
     sizes: dict[str, Counter[int]] = defaultdict(Counter)  # group -> rows by class
     for row in train:
-        sizes[row.group][row.index] += 1
-    left = Counter(row.index for row in train)
+        sizes[row.group].update(row.indices or (row.index,))
+    left = Counter(index for row in train for index in row.indices or (row.index,))
     total, val = Counter(left), Counter[int]()
     of_class: dict[int, list[str]] = defaultdict(list)  # groups in the order of the hash
     for group in sorted(sizes, key=lambda group: hashlib.sha256(f"{seed}\0{group}".encode()).digest()):

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from omnisrc.errors import ErrorClass, ItemError
@@ -15,6 +16,7 @@ from omnisrc.evaluate.windows.inputs import Found, Input, Unusable
 from omnisrc.evaluate.windows.network import Network, asked
 from omnisrc.evaluate.windows.plan import Windows
 from omnisrc.media.guard import GuardPool
+from omnisrc.tasks.create import Task
 
 WINDOWS_AT_ONCE = {"cuda": 32, "cpu": 8}
 
@@ -91,6 +93,7 @@ def predict(
         report: told of (input, seconds decoded, seconds in all or 0).
     """
     threads = ThreadPoolExecutor(pool.size, "decode")
+    task = network.task
     size = batch or WINDOWS_AT_ONCE.get(network.device.type, 8)
     total: NDArray[np.float64] | None = None
     windows: list[WindowLabels] = []
@@ -102,9 +105,9 @@ def predict(
                 window, scores = said
                 total = scores.astype(np.float64) if total is None else total + scores
                 shortest = window.frames if not windows else shortest
-                windows.append(_labels(window, probabilities(scores, plan), names, top))
+                windows.append(_labels(window, probabilities(scores, plan, task), names, top))
                 continue
-            yield said.input, _result(said, total, windows, shortest, names, plan, top)
+            yield said.input, _result(said, total, windows, shortest, names, plan, task, top)
             total, windows = None, []
             if isinstance(said.input, Input):
                 said.input.release()
@@ -119,12 +122,13 @@ def _result(
     frames: int,
     names: Sequence[str],
     plan: Windows,
+    task: Task,
     top: int,
 ) -> Predicted:
     name = ended.input.name
     if total is None:
         return Predicted(name, error=sentence(ended))
-    whole = best(probabilities(total / len(windows), plan), names, top)
+    whole = best(probabilities(total / len(windows), plan, task), names, top)
     if ended.image:
         return Predicted(name, whole, image=True, width=ended.width, height=ended.height)
     notes = []
@@ -152,13 +156,13 @@ def _failed(ended: Ended) -> str:
     return "fetched" if isinstance(ended.input, Unusable) else "seen"
 
 
-def probabilities(scores: NDArray[np.floating], plan: Windows) -> NDArray[np.float64]:
-    """Of one sample's scores (classes,): they are logits where views are averaged before the softmax."""
+def probabilities(scores: NDArray[np.floating], plan: Windows, task: Task) -> NDArray[np.float64]:
+    """Of one sample's scores (classes,): they are logits where views are averaged before they become probabilities."""
     values = scores.astype(np.float64)
     if plan.average == "prob":
         return values
-    powers = np.exp(values - values.max())
-    return np.asarray(powers / powers.sum(), np.float64)
+    likely: NDArray[np.float64] = task.scores(torch.from_numpy(values)).numpy()
+    return likely
 
 
 def _labels(window: Window, probabilities: NDArray[np.float64], names: Sequence[str], top: int) -> WindowLabels:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from omnisrc.media.source import Source, read_head
 
 PART_S = 30.0
 """Windows that begin within so many seconds are decoded together."""
+FAR_S = 2 * PART_S
+"""Where keyframes lie farther apart, the parts of a video are read one after another by one process, which decodes it
+once."""
 PART_BYTES = 64 << 20
 """And no more of them than this much of pixels, as they are shown."""
 EMPTY_PARTS = 100
@@ -143,7 +147,7 @@ class Feed:
         likely = math.ceil(max(0.0, min(opened.peek.duration, each.end) - each.start) / plan.stride)
         numbers = range(size, max(size, likely), size)
         calls = (partial(self._part, each, opened.peek, plan, number, size) for number in numbers)
-        for part in ahead(self.threads, calls, self.depth):
+        for part in ahead(self.threads, calls, 1 if opened.peek.group_s > FAR_S else self.depth):
             yield part
             if part.end is not None:
                 return
@@ -169,10 +173,11 @@ class Feed:
         windows = [window for window in asked if window is not None]
         if not windows:
             return _Part([], each.end)
-        meta, (_, frames) = self.pool.call(
-            "part_clips", each.source, PATIENCE * self.pool.timeout_s, windows=windows, sampling=asdict(plan.sampler),
-            short_side=plan.short_side, origin=peek.origin,
-        )  # fmt: skip
+        far = peek.group_s > FAR_S
+        asked_of: dict[str, Any] = {"windows": windows, "sampling": asdict(plan.sampler), "short_side": plan.short_side}
+        asked_of |= {} if far else {"origin": peek.origin}
+        task, patience = "followed_clips" if far else "part_clips", PATIENCE * self.pool.timeout_s
+        meta, (_, frames) = self.pool.call(task, each.source, patience, **asked_of)
         end = meta["end"]
         taken = plan.sampler.num_clips * plan.sampler.clip_len
         made, at = [], 0

@@ -20,6 +20,8 @@ from omnisrc.evaluate.protocols import Average, Sampling, averaged
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.evaluate.windows.feed import Ended, Event, Window
 from omnisrc.models import Recogniser, load_model
+from omnisrc.tasks.create import Task, create_task
+from omnisrc.tasks.recognition import NAME as RECOGNITION
 
 T = TypeVar("T")
 
@@ -44,6 +46,12 @@ class Network:
         clips = torch.from_numpy(np.ascontiguousarray(frames)).to(self.device).permute(0, 1, 5, 2, 3, 4)
         return normalise(clips, self.model.input.mean, self.model.input.std)
 
+    @property
+    def task(self) -> Task:
+        """What it was trained for, over numbered classes."""
+        names = [str(number) for number in range(self.model.num_classes)]
+        return create_task(str(self.meta.get("task") or RECOGNITION), names)
+
     def precision(self) -> AbstractContextManager[object]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.amp else nullcontext()
 
@@ -61,7 +69,7 @@ class Network:
                 said = self._logits(views)
             else:
                 said = self._logits(views.flatten(0, 1)[:, None])
-                said = averaged(said.view(*frames.shape[:2], -1), average)
+                said = averaged(said.view(*frames.shape[:2], -1), average, self.task.scores)
         found: NDArray[np.float32] = said.cpu().numpy()
         refuse_nan(self.path, found)
         return found

@@ -81,6 +81,8 @@ def windows_of(sampling: Sampling, length: float = 0.0, stride: float = 0.0, cli
         if clips > 1:
             raise UserError("--clips does not go with a network whose frames are spread over the window: leave it out.")
         sampler = SampleFrames(1, 1, sampling.clip_len, test_mode=True)
+        if sampling.sampler == "dense":
+            sampler = SampleFrames(sampling.clip_len, sampling.sample_range // sampling.clip_len, 1, test_mode=True)
     else:
         sampler = SampleFrames(
             sampling.clip_len,

@@ -1,4 +1,4 @@
-"""The field's other rules for which frames to look at: MMAction2's samplers beside SampleFrames, index by index.
+"""Samplers by name: MMAction2's SampleFrames (`clips`), UniformSample (`uniform`), DenseSampleFrames (`dense`).
 
 Each gives frame numbers as int32, one clip after the other, from `start_index` on; numbers past the end are brought
 back by the rule of the sampler. `ValueError` for a video without frames.
@@ -7,11 +7,13 @@ back by the rule of the sampler. `ValueError` for a video without frames.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from omnisrc.errors import UserError
+from omnisrc.media.sampling import SampleFrames
 
 Indices = npt.NDArray[np.int32]
 
@@ -30,7 +32,10 @@ class UniformSample:
     def __post_init__(self) -> None:
         _positive(clip_len=self.clip_len, num_clips=self.num_clips)
 
-    def __call__(self, num_frames: int, rng: np.random.Generator, start_index: int = 0) -> Indices:
+    def __call__(
+        self, num_frames: int, rng: np.random.Generator, fps: float | None = None, start_index: int = 0
+    ) -> Indices:
+        """As SampleFrames; the rate counts for nothing."""
         _check(num_frames)
         part = (num_frames - 1) / self.clip_len
         edges = np.rint(part * np.arange(self.clip_len + 1)).astype(np.int64)
@@ -61,7 +66,10 @@ class DenseSample:
         _positive(clip_len=self.clip_len, frame_interval=self.frame_interval, num_clips=self.num_clips)
         _positive(sample_range=self.sample_range, num_positions=self.num_positions)
 
-    def __call__(self, num_frames: int, rng: np.random.Generator, start_index: int = 0) -> Indices:
+    def __call__(
+        self, num_frames: int, rng: np.random.Generator, fps: float | None = None, start_index: int = 0
+    ) -> Indices:
+        """As SampleFrames; the rate counts for nothing."""
         _check(num_frames)
         positions = max(1, 1 + num_frames - self.sample_range)
         if self.test_mode:
@@ -74,58 +82,38 @@ class DenseSample:
         return _numbers(frames % num_frames, start_index)
 
 
-@dataclass(frozen=True)
-class UntrimmedSample:
-    """A clip about every `clip_interval`-th frame of a long video, for features over time (UntrimmedSampleFrames).
+Kind = Literal["clips", "uniform", "dense"]
+Sampler = SampleFrames | UniformSample | DenseSample
 
-    Numbers beyond either end repeat the frame there.
+
+def create_sampler(
+    kind: Kind,
+    clip_len: int,
+    frame_interval: int,
+    num_segments: int,
+    views: int = 0,
+    *,
+    target_fps: float = 0.0,
+    rule: Literal["1.x", "0.x"] = "1.x",
+    sample_range: int = 64,
+) -> Sampler:
+    """What gives the frames of a student that sees `num_segments` clips of `clip_len` frames.
+
+    Of a student of single frames (clip_len 1), `uniform` takes the segments as the frames of one clip. Of one whose
+    frames are spread (frame_interval 0), `dense` spreads them over `sample_range` frames.
+
+    Args:
+        views: clips of a test; 0: training. `dense` looks at views / num_segments places.
     """
-
-    clip_len: int = 1
-    clip_interval: int = 16
-    frame_interval: int = 1
-
-    def __post_init__(self) -> None:
-        _positive(clip_len=self.clip_len, clip_interval=self.clip_interval, frame_interval=self.frame_interval)
-
-    def __call__(self, num_frames: int, start_index: int = 0) -> Indices:
-        _check(num_frames)
-        centres = np.arange(self.clip_interval // 2, num_frames, self.clip_interval)
-        frames = centres[:, None] + _around(self.clip_len, self.frame_interval)
-        return _numbers(np.clip(frames, 0, num_frames - 1), start_index)
-
-
-@dataclass(frozen=True)
-class KeyFrameSample:
-    """The clip about a key frame of a shot (MMAction2's SampleAVAFrames); numbers beyond the shot repeat its ends.
-
-    Training moves each frame by up to half an interval. `start_index` counts once; the reference adds it twice and so
-    looks one frame too late where frames count from 1.
-    """
-
-    clip_len: int
-    frame_interval: int = 2
-    test_mode: bool = False
-
-    def __post_init__(self) -> None:
-        _positive(clip_len=self.clip_len, frame_interval=self.frame_interval)
-
-    def __call__(
-        self, time: float, fps: float, shot: tuple[int, int], rng: np.random.Generator, start_index: int = 0
-    ) -> Indices:
-        """`time`: seconds from the shot's time 0; `shot`: its first frame and the one after its last, from 0."""
-        first, after = shot
-        _check(after - first)
-        frames = int(fps * time) + _around(self.clip_len, self.frame_interval)
-        if not self.test_mode:
-            half = self.frame_interval / 2
-            frames = frames + rng.integers(int(np.floor(-half)), int(half + 0.5), size=len(frames))
-        return _numbers(np.clip(frames, first, after - 1), start_index)
-
-
-def _around(clip_len: int, frame_interval: int) -> npt.NDArray[np.int64]:
-    """Places of a clip's frames about its centre."""
-    return (np.arange(clip_len) - clip_len // 2) * frame_interval
+    test, count = views > 0, views or num_segments
+    if kind == "uniform":
+        return UniformSample(count, 1, test) if clip_len == 1 else UniformSample(clip_len, count, test)
+    if kind == "dense":
+        places = max(1, views // num_segments)
+        if frame_interval == 0:
+            return DenseSample(1, 1, clip_len, sample_range, places, test)
+        return DenseSample(clip_len, frame_interval, num_segments, sample_range, places, test)
+    return SampleFrames(clip_len, frame_interval, count, test_mode=test, target_fps=target_fps or None, rule=rule)
 
 
 def _numbers(frames: npt.NDArray[np.int64], start_index: int) -> Indices:

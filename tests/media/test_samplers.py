@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from omnisrc.errors import UserError
-from omnisrc.media.other_sampling import DenseSample, KeyFrameSample, UniformSample, UntrimmedSample
+from omnisrc.media.samplers import DenseSample, UniformSample, create_sampler
+from omnisrc.media.sampling import SampleFrames
 
 # Frame numbers of MMAction2's samplers: research/seed-systems.md, section 5.2.
 
@@ -37,31 +38,9 @@ def test_dense_sample_draws_where_its_range_begins():
     assert clip.tolist() == [0, 2, 4, 6]
 
 
-def test_untrimmed_sample_of_the_reference():
-    assert UntrimmedSample()(50).tolist() == [8, 24, 40]
-    assert UntrimmedSample(5, 16, 4)(20, start_index=1).tolist() == [1, 5, 9, 13, 17]
-    assert UntrimmedSample(4, 16, 8)(20).tolist() == [0, 0, 8, 16]  # -8 and 24 lie outside
-    assert UntrimmedSample(4, 16, 8)(30).tolist() == [0, 0, 8, 16, 8, 16, 24, 29]
-    assert UntrimmedSample()(8).tolist() == []
-
-
-def test_a_key_frame_stands_in_the_middle_of_its_clip():
-    # Key second 902 of a shot that begins at 900: frames 29 to 91 where they count from 1; the reference gives 30..92.
-    frames = KeyFrameSample(32, 2, test_mode=True)(902 - 900, 30, (0, 27_000), rng(), start_index=1)
-    assert frames.tolist() == list(range(29, 92, 2))
-    assert KeyFrameSample(4, 2, test_mode=True)(0, 30, (0, 100), rng()).tolist() == [0, 0, 0, 2]
-    assert KeyFrameSample(4, 2, test_mode=True)(2, 30, (58, 61), rng()).tolist() == [58, 58, 60, 60]
-
-
-def test_key_frames_are_jittered_by_half_an_interval_in_training():
-    plain = KeyFrameSample(8, 4, test_mode=True)(10, 30, (0, 1000), rng())
-    moves = np.array([KeyFrameSample(8, 4)(10, 30, (0, 1000), rng(seed)) - plain for seed in range(300)])
-    assert moves.min() == -2 and moves.max() == 1
-
-
 @pytest.mark.parametrize(
     "make",
-    [lambda: UniformSample(0), lambda: DenseSample(1, num_positions=0), lambda: UntrimmedSample(clip_interval=0)],
+    [lambda: UniformSample(0), lambda: DenseSample(1, num_positions=0)],
 )
 def test_numbers_below_one_are_refused(make):
     with pytest.raises(UserError, match="must be at least 1"):
@@ -72,5 +51,18 @@ def test_a_video_without_frames_is_refused():
     for sampler in (UniformSample(2), DenseSample(2)):
         with pytest.raises(ValueError, match="without frames"):
             sampler(0, rng())
-    with pytest.raises(ValueError, match="without frames"):
-        UntrimmedSample()(0)
+
+
+def test_samplers_by_name_give_the_references_frames_to_each_family():
+    views = [(8, 0, 1), (1, 1, 8)]  # a clip of 8 frames in order (TSM, a transformer), and 8 single frames (TSN)
+    for clip_len, interval, segments in views:
+        uniform = create_sampler("uniform", clip_len, interval, segments, views=1 if clip_len > 1 else 8)
+        assert uniform(100, rng()).tolist() == [6, 18, 31, 43, 56, 68, 80, 93]
+        dense = create_sampler("dense", clip_len, interval, segments, views=2 * segments)
+        assert dense(100, rng(), fps=30).tolist() == [*range(0, 57, 8), *range(36, 93, 8)]
+        assert create_sampler("uniform", clip_len, interval, segments)(100, rng()).shape == (8,)
+        assert np.ptp(create_sampler("dense", clip_len, interval, segments, sample_range=32)(100, rng())) == 28
+    plain = create_sampler("clips", 4, 2, 3, views=5, target_fps=15.0)
+    assert plain == SampleFrames(4, 2, 5, test_mode=True, target_fps=15.0)
+    clips = create_sampler("dense", 4, 2, 2, views=6)(100, rng()).reshape(6, 4)  # two clips at each of three places
+    assert clips[:, 0].tolist() == [0, 32, 18, 50, 36, 68] and (np.diff(clips) == 2).all()
