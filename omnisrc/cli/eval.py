@@ -70,7 +70,7 @@ def show_figures(running: Command, figures: dict[str, Any]) -> None:
     running.console.print(
         f"{figures['split']}: {shown(figures)}, over {figures['samples']} of {figures['expected']} samples of the data"
         f" set {figures['data_sha256'][:12]} ({protocol['clips']} clips x {protocol['crops']} crops, mean"
-        f" {protocol['average']})."
+        f" {protocol['average']}, {protocol['precision']})."
     )
     if figures["unreadable"]:
         count = figures["unreadable"]

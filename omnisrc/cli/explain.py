@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -57,7 +58,7 @@ def explain(
         from omnisrc.evaluate.windows.classes import find_class
 
         looking = open_looking(running, model, classes, window, 0.0, clips)
-        network, plan = looking.network, looking.plan
+        network, plan = replace(looking.network, precision="float32"), looking.plan
         check(network.model, method, stage)
         target = find_class(looking.names, class_) if class_ else -1
         try:

@@ -59,7 +59,9 @@ class Looking:
 
     def about(self) -> dict[str, Any]:
         """What a file of results says of how they were made; lengths of 0 are each video's own."""
-        said = {"model": self.network.model.name, "weights": str(self.network.path), "sha256": self.network.sha256}
+        network = self.network
+        said = {"model": network.model.name, "weights": str(network.path), "sha256": network.sha256}
+        said["precision"] = network.precision
         return {**said, "window": self.plan.length, "stride": self.plan.stride, "clips": self.plan.views}
 
 

@@ -59,6 +59,15 @@ def test_a_score_says_over_which_clips_it_is_and_how_far_it_can_be_trusted(world
     assert booked["expected"] == 6 and booked["data_sha256"] == figures["data_sha256"]
 
 
+@pytest.mark.parametrize(("amp", "precision"), [("off", "float32"), ("bf16", "bf16")])
+def test_a_score_says_in_which_precision_it_was_made(world, capsys, amp, precision):
+    code, figures, said = scored(capsys, world, "--protocol", "1x1", "--set", f"eval.amp={amp}")
+    assert code == 0 and figures["protocol"]["precision"] == precision and f", {precision})." in said
+    assert read_scores(world.reports / "eval-w" / "test").about["protocol"]["precision"] == precision
+    booked = world.database().read(lambda session: session.query(models.Run).filter_by(kind="eval").one().config)
+    assert booked["protocol"]["precision"] == precision
+
+
 def test_protocols_that_do_not_fit_are_refused_before_anything_is_decoded(world, capsys):
     code, answer, _ = scored(capsys, world, "--protocol", "tsn-25x10")
     assert code == 2 and "tsn-25x10 is not for a 3d student" in answer["error"]
