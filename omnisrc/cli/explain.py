@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -57,8 +56,8 @@ def explain(
         from omnisrc.evaluate.prediction.predict import best, probabilities
         from omnisrc.evaluate.windows.classes import find_class
 
-        looking = open_looking(running, model, classes, window, 0.0, clips)
-        network, plan = replace(looking.network, precision="float32"), looking.plan
+        looking = open_looking(running, model, classes, window, 0.0, clips, plain=True)
+        network, plan = looking.network, looking.plan
         check(network.model, method, stage)
         target = find_class(looking.names, class_) if class_ else -1
         try:
