@@ -1,5 +1,6 @@
 import hashlib
 import io
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from sqlalchemy import select
+from torch._dynamo.utils import counters
 
 from db import ledger
 from db.models import Blob, Job, Prediction, PredictionSet, Sample, Teacher
@@ -111,6 +113,21 @@ def test_another_machine_goes_on_in_the_precision_in_which_the_teacher_judged(
     assert filtered(study, avx512_bf16=False) == ("bf16", 1)
     exact = replace(study, overrides=("filter.amp=off",), settings={"filter": {"amp": "off"}})
     assert filtered(exact, avx512_bf16=True) == ("float32", 2)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile calls g++")
+def test_a_compiled_teacher_says_the_same_and_one_graph_does_for_the_smaller_last_batch(study: Study) -> None:
+    (study.root / "omnisrc.yaml").write_text("filter: {compile: true, batch_size: 3}")
+    compiled = Study.open(study.root)
+    items = [Item(f"{n}.jpg", {"golf": 0}, image_bytes(64, 48, seed=n)) for n in range(4)]
+    web, teacher, path = prepare(compiled, items)
+    before = counters["stats"]["unique_graphs"]
+    predict(compiled, web, teacher)
+    assert counters["stats"]["unique_graphs"] == before + 1
+    [made] = study.database().read(lambda s: list(s.scalars(select(PredictionSet))))
+    for said, number in zip(read_predictions(study.root / made.path).logits, range(4), strict=True):
+        np.testing.assert_allclose(said, expected(path, image_bytes(64, 48, seed=number)), atol=4e-3)
 
 
 def test_a_clip_is_judged_by_frames_spread_over_its_window(study: Study) -> None:
