@@ -1,4 +1,4 @@
-"""The architectures of omnisrc's table as their origins build them: torchvision, PyTorchVideo, MMAction2.
+"""The architectures of omnisrc's table as their origins build them: torchvision, transformers, PyTorchVideo, MMAction2.
 
 The last two need not be installed beside omnisrc: OMNISRC_BENCH_ORIGINS names folders (with colons between) that
 `pip install --no-deps --target FOLDER` has filled:
@@ -62,8 +62,20 @@ class TwoRates(nn.Module):
         return out
 
 
+class FramesFirst(nn.Module):
+    """A network of transformers', which takes (N, T, 3, H, W)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.network(pixel_values=clips.transpose(1, 2)).logits
+        return out
+
+
 class Pooled(nn.Module):
-    """A backbone, its map's mean and a linear layer, as MMAction2's I3DHead and TSNHead have them."""
+    """A backbone, its map's mean and a linear layer, as MMAction2's heads have them."""
 
     def __init__(self, backbone: nn.Module, channels: int) -> None:
         super().__init__()
@@ -72,7 +84,8 @@ class Pooled(nn.Module):
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         found = self.backbone(clips)
         maps = found if isinstance(found, tuple) else (found,)
-        out: torch.Tensor = self.fc(torch.cat([each.flatten(2).mean(2) for each in maps], 1))
+        vectors = [each.flatten(2).mean(2) if each.ndim > 2 else each for each in maps]
+        out: torch.Tensor = self.fc(torch.cat(vectors, 1))
         return out
 
 
@@ -97,6 +110,13 @@ def pytorchvideo(module: str, name: str, alpha: int = 0) -> nn.Module:
     return TwoRates(model, alpha) if alpha else model
 
 
+def transformers(prefix: str) -> nn.Module:
+    import transformers as library
+
+    config = getattr(library, f"{prefix}Config")(num_labels=CLASSES)
+    return FramesFirst(getattr(library, f"{prefix}ForVideoClassification")(config))
+
+
 def mmaction2(channels: int, frames: bool = False, **backbone: Any) -> nn.Module:
     reach()
     # The released wheel lacks one folder of localizers, and its multimodal part asks for an older transformers.
@@ -107,7 +127,7 @@ def mmaction2(channels: int, frames: bool = False, **backbone: Any) -> nn.Module
     import mmaction.models  # noqa: F401
     from mmaction.registry import MODELS
 
-    model = Pooled(MODELS.build({"pretrained": None, "norm_eval": False, **backbone}), channels)
+    model = Pooled(MODELS.build({"pretrained": None, **backbone}), channels)
     return Frames(model) if frames else model
 
 
@@ -119,7 +139,7 @@ def reach() -> None:
             sys.path.append(folder)
 
 
-TV, PTV, MM2 = "torchvision", "PyTorchVideo", "MMAction2"
+TV, HF, PTV, MM2 = "torchvision", "transformers", "PyTorchVideo", "MMAction2"
 I3D = {
     "type": "ResNet3d", "depth": 50, "pretrained2d": False, "conv1_kernel": (5, 7, 7), "conv1_stride_t": 2,
     "pool1_stride_t": 2, "inflate": ((1, 1, 1), (1, 0, 1, 0), (1, 0, 1, 0, 1, 0), (0, 1, 0)),
@@ -137,15 +157,21 @@ CASES = (
     Case("slowonly_r50", 1, 8, 224, {
         PTV: partial(pytorchvideo, "resnet", "slow_r50"), MM2: partial(mmaction2, 2048, depth=50, **SLOWONLY),
     }),
-    Case("i3d_r50", 1, 32, 224, {MM2: partial(mmaction2, 2048, **I3D)}),
+    Case("i3d_r50", 1, 32, 224, {MM2: partial(mmaction2, 2048, **I3D)}),  # PyTorchVideo's keeps twice the frames
+    Case("c2d_r50", 1, 8, 224, {PTV: partial(pytorchvideo, "resnet", "c2d_r50")}),
+    Case("c3d", 1, 16, 112, {MM2: partial(mmaction2, 4096, type="C3D")}),
     Case("slowfast_r50", 1, 32, 224, {PTV: partial(pytorchvideo, "slowfast", "slowfast_r50", 4)}),
     Case("x3d_s", 1, 13, 160, {PTV: partial(pytorchvideo, "x3d", "x3d_s")}),
     Case("x3d_m", 1, 16, 224, {PTV: partial(pytorchvideo, "x3d", "x3d_m")}),
     Case("ircsn_r152", 1, 32, 224, {MM2: partial(mmaction2, 2048, **CSN)}),
+    Case("ircsn_r101", 1, 32, 224, {PTV: partial(pytorchvideo, "csn", "csn_r101")}),
+    Case("r2plus1d_r50", 1, 16, 224, {PTV: partial(pytorchvideo, "r2plus1d", "r2plus1d_r50")}),
     Case("r3d_18", 1, 16, 112, {TV: partial(torchvision_video, "r3d_18")}),
     Case("mc3_18", 1, 16, 112, {TV: partial(torchvision_video, "mc3_18")}),
     Case("r2plus1d_18", 1, 16, 112, {TV: partial(torchvision_video, "r2plus1d_18")}),
     Case("s3d", 1, 16, 224, {TV: partial(torchvision_video, "s3d")}),
     Case("swin3d_t", 1, 32, 224, {TV: partial(torchvision_video, "swin3d_t")}),
     Case("mvit_v2_s", 1, 16, 224, {TV: partial(torchvision_video, "mvit_v2_s")}),
+    Case("timesformer_b", 1, 8, 224, {HF: partial(transformers, "Timesformer")}),
+    Case("videomae_b", 1, 16, 224, {HF: partial(transformers, "VideoMAE")}),
 )  # fmt: skip

@@ -128,7 +128,7 @@ def make_items(kind: str, count: int, shard: int) -> list[Item]:
 def forward_alone(study: Study, web: Web, teacher: TeacherFile) -> Stopwatch:
     """The forward pass alone, on the frames that the stage gives it."""
     settings = study.section(FilterSettings)
-    judge = Judge(load_teacher(teacher.path)[0], teacher.input, settings)
+    judge = Judge(load_teacher(teacher.path)[0], teacher.input, settings, teacher.precision)
     samples = shown(study, web)
     job = Job(study, Lease(0, "predict", "", {}, "bench", 0, 0), study.database())
     with open_feed(job, samples, teacher.input, settings, judge.batch_size(samples)) as feed:

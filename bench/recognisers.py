@@ -2,19 +2,22 @@
 
 `python bench/recognisers.py [--compile] [--seconds N] [name ...]`; `--gpu` for bench/recognisers_gpu.py. One clip, the
 same input and threads for all; the variants of a case take turns. A ratio is the median over turns of the origin's time
-by ours, each in the layout that is faster for it, by the clock and by CPU seconds (which choose what is fastest).
+by ours in one precision, each in the layout that is faster for it, by the clock and by CPU seconds (which choose what
+is fastest); for it these two take turns alone, since what runs between them leaves memory in another state.
+`default` is what `omnisrc eval` runs: the model's own layout, the precision that `auto` comes to.
 bench/origins.py says where the origins come from.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,12 +29,15 @@ import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
 from bench.origins import CASES, CLASSES, Case  # noqa: E402
-from omnisrc.models import create_model  # noqa: E402
+from omnisrc.models import Recogniser, create_model  # noqa: E402
+from omnisrc.models.compiling import compile_trunk  # noqa: E402
 from omnisrc.models.create import model_names  # noqa: E402
+from omnisrc.models.precision import precision_of  # noqa: E402
 
 SECONDS = 20.0  # of turns for each case
 TURNS = 3, 15
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last_3d}
+PRECISIONS = {"fp32": False, "bf16": True}
 Run = Callable[[], object]
 
 
@@ -56,11 +62,12 @@ def measure(case: Case, seconds: float, compiled: bool) -> dict[str, Any]:
     size = f"{case.views} x {case.frames} x {case.side}"
     figures: dict[str, Any] = {"views x frames x side; parameters": f"{size}; {parameters(ours):,}"}
     variants: dict[str, Run] = {}
-    for layout in LAYOUTS:
-        for precision in ("fp32", "bf16"):
-            variants[f"ours, {layout}, {precision}"] = our_pass(case, ours, layout, precision == "bf16")
-    if compiled:
-        variants["ours, channels last, fp32, compiled"] = our_pass(case, ours, "channels last", False, compiled=True)
+    for layout, (precision, bf16) in product(LAYOUTS, PRECISIONS.items()):
+        variants[f"ours, {layout}, {precision}"] = our_pass(case, ours, layout, bf16)
+    for precision, bf16 in PRECISIONS.items() if compiled else ():
+        run = our_pass(case, ours, "channels last", bf16, compiled=True)
+        figures[f"ours, channels last, {precision}, compiled: seconds until the first answer"] = seconds_of(run)
+        variants[f"ours, channels last, {precision}, compiled"] = run
     for origin, build in case.origins.items():
         try:
             network = build().eval()
@@ -69,24 +76,42 @@ def measure(case: Case, seconds: float, compiled: bool) -> dict[str, Any]:
             continue
         if parameters(network) != parameters(ours):
             figures[f"{origin}, parameters"] = f"{parameters(network):,}"
-        for layout in LAYOUTS:
-            variants[f"{origin}, {layout}, fp32"] = their_pass(case, network, layout)
+        for layout, (precision, bf16) in product(LAYOUTS, PRECISIONS.items()):
+            variants[f"{origin}, {layout}, {precision}"] = their_pass(case, network, layout, bf16)
     times = take_turns(variants, seconds)
     median = {name: statistics.median(each.clock for each in took) for name, took in times.items()}
     work = {name: statistics.median(each.work for each in took) for name, took in times.items()}
     for name in times:
         figures[f"{name}, clips/s; CPU seconds a clip"] = f"{1 / median[name]:.3g}; {work[name]:.3g}"
-    figures["fastest of ours"] = min((name for name in work if name.startswith("ours")), key=work.__getitem__)
-    for origin in case.origins:
+    eager = [name for name in work if name.startswith("ours") and not name.endswith("compiled")]
+    fastest, default = min(eager, key=work.__getitem__), default_of(ours)
+    figures["fastest of ours; default"] = f"{fastest}; {default}"
+    figures["default's share of the fastest, by CPU seconds"] = work[fastest] / work[default]
+    for origin, precision in product(case.origins, PRECISIONS):
         if any(name.startswith(origin) for name in times):
             mine, theirs = (
-                min((f"{who}, {layout}, fp32" for layout in LAYOUTS), key=work.__getitem__) for who in ("ours", origin)
+                min((f"{who}, {layout}, {precision}" for layout in LAYOUTS), key=work.__getitem__)
+                for who in ("ours", origin)
             )
-            pairs = list(zip(times[theirs], times[mine], strict=True))
+            again = take_turns({name: variants[name] for name in (theirs, mine)}, seconds / 3)
+            pairs = list(zip(again[theirs], again[mine], strict=True))
             label = f"ratio of {mine}, to {theirs} (aim 0.95)"
             figures[label] = statistics.median(a.clock / b.clock for a, b in pairs)
             figures[f"{label}, by CPU seconds"] = statistics.median(a.work / b.work for a, b in pairs)
     return figures
+
+
+def default_of(model: Recogniser) -> str:
+    """The name of the variant that `omnisrc eval` runs here."""
+    layout = "contiguous" if model.memory_format == torch.contiguous_format else "channels last"
+    precision = "bf16" if precision_of("auto", torch.device("cpu")) == "bf16" else "fp32"
+    return f"ours, {layout}, {precision}"
+
+
+def seconds_of(run: Run) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
 
 
 class Took(NamedTuple):
@@ -116,26 +141,32 @@ def our_pass(case: Case, model: nn.Module, layout: str, bf16: bool, compiled: bo
     own = create_model(case.name, CLASSES).eval()
     own.load_state_dict(model.state_dict())
     if layout == "channels last":
-        own = own.to(memory_format=own.memory_format)
+        solid = any(weight.ndim == 5 for weight in own.parameters())
+        own = own.to(memory_format=torch.channels_last_3d if solid else torch.channels_last)
     views = clips_of(case, layout).unflatten(0, (1, case.views))
-    network: Any = torch.compile(own) if compiled else own
+    if compiled:
+        compile_trunk(own)
 
     def forward() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            network(views)
+            own(views)
 
     return forward
 
 
-def their_pass(case: Case, network: nn.Module, layout: str) -> Run:
-    import copy
-
+def their_pass(case: Case, network: nn.Module, layout: str, bf16: bool) -> Run:
     own = copy.deepcopy(network)
     flat = any(isinstance(module, nn.Conv2d) for module in own.modules())
     form = torch.channels_last if flat else torch.channels_last_3d
     if layout == "channels last":
         own = own.to(memory_format=form)
-    return partial(own, clips_of(case, layout))
+    clips = clips_of(case, layout)
+
+    def forward() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            own(clips)
+
+    return forward
 
 
 def clips_of(case: Case, layout: str) -> torch.Tensor:

@@ -129,6 +129,8 @@ def convert(value: Any, kind: Any, place: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         return _convert_union(value, args, place)
     if origin is typing.Literal:
+        if value is False and "off" in args:
+            return "off"  # as YAML 1.1 reads that word
         if value not in args:
             raise UserError(f"The setting {place} is {value!r}; it must be one of {', '.join(map(str, args))}.")
         return value

@@ -97,6 +97,13 @@ def test_the_settings_file_and_overrides_reach_the_section(tmp_path: Path) -> No
     assert (settings.lease_s, settings.io_workers) == (7.0, 3)
 
 
+@pytest.mark.parametrize("written", ["off", "'off'"])
+def test_off_is_a_choice_although_yaml_reads_it_as_false(written: str, tmp_path: Path) -> None:
+    (tmp_path / "omnisrc.yaml").write_text(f"eval:\n  amp: {written}\n")
+    study = Study.open(tmp_path, [f"filter.amp={written}"])
+    assert study.named("eval").amp == study.named("filter").amp == "off"
+
+
 def test_an_unknown_section_names_its_neighbours(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Did you mean crawl"):
         Study.open(tmp_path, ["crwl.host_rate=1"])

@@ -90,11 +90,11 @@ def show_figures(running: Command, figures: dict[str, Any]) -> None:
 
 
 def viewed(protocol: dict[str, Any]) -> str:
-    """`10 clips x 3 crops, mean of probabilities`"""
+    """`10 clips x 3 crops, mean of probabilities, float32`"""
     parts = [f"{protocol[what]} {what if protocol[what] > 1 else what[:-1]}" for what in ("clips", "crops")]
     of = {"prob": "probabilities", "score": "logits"}[protocol["average"]]
     rule = ", places of MMAction2 0.x" if protocol["rule"] == "0.x" else ""
-    return f"{' x '.join(parts)}, mean of {of}{rule}"
+    return f"{' x '.join(parts)}, mean of {of}{rule}, {protocol['precision']}"
 
 
 def shown(figures: dict[str, Any]) -> str:

@@ -56,7 +56,7 @@ def explain(
         from omnisrc.evaluate.prediction.predict import best, probabilities
         from omnisrc.evaluate.windows.classes import find_class
 
-        looking = open_looking(running, model, classes, window, 0.0, clips)
+        looking = open_looking(running, model, classes, window, 0.0, clips, plain=True)
         network, plan = looking.network, looking.plan
         check(network.model, method, stage)
         target = find_class(looking.names, class_) if class_ else -1

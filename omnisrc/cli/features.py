@@ -115,5 +115,5 @@ def _settings(looking: Looking, stage: str) -> dict[str, Any]:
         "model": network.model.name, "weights_sha256": network.sha256, "stage": stage or "embedding",
         "window": plan.length, "stride": plan.stride, "crop_size": plan.crop_size, "short_side": plan.short_side,
         "clip_len": plan.view_len, "frame_interval": 0 if plan.spread else plan.sampler.frame_interval,
-        "clips": plan.views, "target_fps": plan.sampler.target_fps, "precision": "bf16" if network.amp else "float32",
+        "clips": plan.views, "target_fps": plan.sampler.target_fps, "precision": network.precision,
     }  # fmt: skip

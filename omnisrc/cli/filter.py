@@ -105,7 +105,7 @@ def _tell(running: Command, outcome: Outcome) -> None:
         table.add_row(label, *(f"{outcome.members[kind].get(reason, 0):,}" for kind in kinds))
     running.console.print(table)
     for medium, teacher in outcome.teachers.items():
-        said = f"Teacher of {medium}s: {teacher['name']} (licence: {teacher['licence']})."
+        said = f"Teacher of {medium}s: {teacher['name']} (licence: {teacher['licence']}; {teacher['precision']})."
         running.console.print(said, soft_wrap=True, markup=False)
     if not outcome.made:
         running.console.print("Nothing has changed since this selection was made.")

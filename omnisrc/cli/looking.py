@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,14 +61,25 @@ class Looking:
 
     def about(self) -> dict[str, Any]:
         """What a file of results says of how they were made; lengths of 0 are each video's own."""
-        said = {"model": self.network.model.name, "weights": str(self.network.path), "sha256": self.network.sha256}
+        network = self.network
+        said = {"model": network.model.name, "weights": str(network.path), "sha256": network.sha256}
+        said["precision"] = network.precision
         return {**said, "window": self.plan.length, "stride": self.plan.stride, "clips": self.plan.views}
 
 
 def open_looking(
-    running: Command, model: str, classes: str, window: float, stride: float, clips: int, names: bool = True
+    running: Command,
+    model: str,
+    classes: str,
+    window: float,
+    stride: float,
+    clips: int,
+    names: bool = True,
+    plain: bool = False,
 ) -> Looking:
     """The recogniser of the options, loaded; without `names` its classes have none.
+
+    `plain`: in float32 and not compiled, as gradients and hooks need it.
 
     Raises:
         UserError: no such weights, classes or device.
@@ -82,7 +93,8 @@ def open_looking(
 
     study = running.study
     path = weights_of(running, model)
-    network = open_network(path, study.section(EvalSettings))
+    settings = study.section(EvalSettings)
+    network = open_network(path, replace(settings, amp="off", compile=False) if plain else settings)
     found = Names(())
     if names:
         found = class_names(path, network.meta, network.model.num_classes, classes, study_lists(study))

@@ -23,6 +23,8 @@ from omnisrc.evaluate.scores import ScoreTable
 from omnisrc.evaluate.scoring import Scored, Scorer, merge
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.models import Recogniser, load_model
+from omnisrc.models.compiling import compile_trunk
+from omnisrc.models.precision import precision_of
 from omnisrc.shards.store import ShardStore
 from omnisrc.tasks.create import create_task
 
@@ -90,9 +92,11 @@ def evaluate(
     model, loaded = load_model(checkpoint)
     check_classes(checkpoint, dict(loaded.meta), model, rows)
     protocol = evaluation_protocol(sampling_of(model, dict(loaded.meta)), settings)
-    amp = settings.amp == "bf16" or (settings.amp == "auto" and device.type == "cuda")
+    precision = precision_of(settings.amp, device)
     model.to(device).to(memory_format=model.memory_format)
     task = create_task(rows.task, rows.classes)
+    if settings.compile:
+        compile_trunk(model)
     scorer = Scorer(
         reader_of(
             rows, root, model.input.modality, flow_of(settings, dict(loaded.meta)), short_side=protocol.short_side
@@ -102,7 +106,7 @@ def evaluate(
         batch=settings.batch_size,
         views=settings.views,
         workers=loader_workers(settings.workers, device, 1),
-        amp=amp,
+        precision=precision,
     )
     parts, done = [], 0
     for part in scorer(model, device):
@@ -120,7 +124,7 @@ def evaluate(
         "checkpoint_sha256": loaded.sha256,
         "model": model.name,
         "task": task.name,
-        "protocol": asdict(protocol),
+        "protocol": {**asdict(protocol), "precision": precision},
         "class_accuracy": settings.class_accuracy,
         "expected": len(rows) if expected is None else expected,
         "class_list": rows.class_list,

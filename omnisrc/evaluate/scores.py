@@ -183,12 +183,15 @@ def _table(table: pa.Table, classes: tuple[str, ...], about: Mapping[str, Any]) 
 
 def _labels(table: pa.Table, count: int) -> NDArray[np.int64] | NDArray[np.int8]:
     """The class of each row, or whether it has each class. ValueError: labels of other classes."""
-    several = "labels" in table.column_names
-    labels = _matrix(table, "labels", count) if several else table["label"].to_numpy().astype(np.int64)
-    highest = 1 if several else count - 1
-    if labels.size and not 0 <= labels.min() <= labels.max() <= highest:
-        raise ValueError("labels from 0 to 1" if several else f"a label is none of {count} classes")
-    return labels.astype(np.int8) if several else labels
+    if "labels" not in table.column_names:
+        labels = table["label"].to_numpy().astype(np.int64)
+        if labels.size and not 0 <= labels.min() <= labels.max() < count:
+            raise ValueError(f"a label is none of {count} classes")
+        return labels
+    has = _matrix(table, "labels", count).astype(np.int8)
+    if not np.isin(has, (0, 1)).all():
+        raise ValueError("labels that are neither 0 nor 1")
+    return has
 
 
 def aligned(tables: Sequence[ScoreTable], names: Sequence[str], among: bool = False) -> list[ScoreTable]:

@@ -19,6 +19,7 @@ from omnisrc.data.samples import SampleReader
 from omnisrc.errors import ItemError, WorldError
 from omnisrc.evaluate.protocols import Protocol, averaged
 from omnisrc.models.modality import stacked
+from omnisrc.models.precision import Precision, autocast
 from omnisrc.tasks.create import Task
 
 
@@ -106,9 +107,9 @@ class Scorer:
         reader: of the samples.
         task: what makes scores of logits.
         batch: samples that are decoded together.
-        views: clips in one forward pass.
+        views: clips in one forward pass, at most; batches are cut evenly, so that the passes are of one size.
         workers: loader processes.
-        amp: autocast to bf16.
+        precision: of the network's arithmetic.
         rank, world: this process takes every `world`-th sample.
         keep_bytes: budget of the views kept.
     """
@@ -122,14 +123,16 @@ class Scorer:
         batch: int = 16,
         views: int = 64,
         workers: int = 0,
-        amp: bool = False,
+        precision: Precision = "float32",
         rank: int = 0,
         world: int = 1,
         keep_bytes: int = 0,
     ) -> None:
         rows = np.arange(rank, len(reader.table), world, dtype=np.int64)
         self.set = ViewSet(reader, protocol, rows, batch)
-        self.task, self.views, self.workers, self.amp = task, views, workers, amp
+        whole = batch * protocol.views
+        self.views = -(-whole // -(-whole // views))
+        self.task, self.workers, self.precision = task, workers, precision
         size = len(rows) * protocol.views * protocol.clip_len * protocol.size**2 * reader.channels
         self._kept: list[ViewBatch] | None = [] if size <= keep_bytes else None
 
@@ -173,7 +176,7 @@ class Scorer:
         clips = batch.frames.flatten(0, 1)
         for at in range(0, len(clips), self.views):
             frames = normalise(clips[at : at + self.views].to(device)[:, None], spec.mean, spec.std)
-            with torch.autocast(device.type, torch.bfloat16, enabled=self.amp):
+            with autocast(self.precision, device):
                 logits.append(model(stacked(frames, spec)).float())
         if logits:
             views = torch.cat(logits).view(len(batch.rows), self.set.protocol.views, -1)

@@ -26,7 +26,8 @@ class EvalSettings:
     flow: str = ""  # cache of flow, for a student of flow; empty: the one that it was trained on, else the only one
     batch_size: int = 16  # samples that are decoded together
     views: int = 64  # clips in one forward pass
-    amp: Literal["auto", "bf16", "off"] = "auto"
+    amp: Literal["auto", "bf16", "off"] = "auto"  # auto: bf16 where the device computes it natively
+    compile: bool = False  # the trunk, by torch.compile: pays for some, see docs/models.md
     device: str = "auto"
     workers: int = -1  # loader processes; -1: one a core on CUDA (at most 8), none on the CPU
     threads: int = 0  # of the CPU's arithmetic; 0: as torch chooses

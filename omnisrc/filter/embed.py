@@ -47,7 +47,7 @@ def run(job: Job) -> None:
 def _open(job: Job, samples: Sequence[Shown]) -> tuple[Judge, TeacherInput, FilterSettings, int]:
     settings = job.study.section(FilterSettings)
     shown_as = TeacherInput(**job.params["input"])
-    judge = Judge(load_planned(job.params), shown_as, settings)
+    judge = Judge(load_planned(job.params), shown_as, settings, job.params["precision"])
     return judge, shown_as, settings, judge.batch_size(samples)
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from sqlalchemy import func, select
@@ -31,7 +30,7 @@ from omnisrc.filter.planning import (
 )
 from omnisrc.filter.rules import TEACHERLESS, RuleSpec
 from omnisrc.filter.settings import FilterSettings
-from omnisrc.filter.teachers import check_classes, open_teacher, record_teacher
+from omnisrc.filter.teachers import TeacherFile, as_before, check_classes, open_teacher, record_teacher
 from omnisrc.licences import LicenceRules
 from omnisrc.shards.places import open_storage
 from omnisrc.shards.turns import using_shards
@@ -67,7 +66,7 @@ class Outcome:
     lost: dict[str, int] = field(default_factory=dict)
     made: bool = True  # false: the selection was there already
     pairs: Path | None = None  # the file of what looks alike
-    teachers: dict[str, dict[str, str]] = field(default_factory=dict)  # kind -> name, licence
+    teachers: dict[str, dict[str, str]] = field(default_factory=dict)  # kind -> name, licence, precision
 
 
 @contextmanager
@@ -152,10 +151,17 @@ def _teachers(study: Study, wish: Wish, rule: str, class_list: ClassList) -> Tea
     ids: dict[str, int] = {}
     for given in dict.fromkeys(filter(None, (wish.teacher, wish.image_teacher))):
         teacher = open_teacher(study, given, study.section(FilterSettings), class_list)
-        warning = check_classes(teacher, class_list)
-        ids[given] = study.database().write(partial(record_teacher, teacher=teacher, warning=warning))
+        ids[given] = _recorded(study, teacher, check_classes(teacher, class_list))
     clips, images = wish.teacher or wish.image_teacher, wish.image_teacher or wish.teacher
     return {"image": ids[images or ""], "clip": ids[clips or ""]}
+
+
+def _recorded(study: Study, teacher: TeacherFile, warning: str | None = None) -> int:
+    def record(session: Session) -> int:
+        known = as_before(session, teacher) if study.section(FilterSettings).amp == "auto" else teacher
+        return record_teacher(session, known, warning)
+
+    return study.database().write(record)
 
 
 def _trunk(study: Study, wish: Wish, settings: FilterSettings, engine: str, watch: Watch) -> int | None:
@@ -166,7 +172,7 @@ def _trunk(study: Study, wish: Wish, settings: FilterSettings, engine: str, watc
     if trunk.input.dims != "2d":
         raise UserError(f"The trunk {trunk.name} is 3-D, but frames are compared one by one; name a 2-D one.")
     database = study.database()
-    row = database.write(partial(record_teacher, teacher=replace(trunk, purpose="embed")))
+    row = _recorded(study, replace(trunk, purpose="embed"))
     if wish.redo is None:
         database.write(lambda session: enqueue_embeddings(session, row, study.overrides))
         _run(study, ["predict"], engine, watch)
@@ -244,7 +250,11 @@ def _outcome(session: Session, name: str, began: float, made: bool) -> Outcome:
 def _named_teachers(session: Session, ids: Teachers) -> dict[str, dict[str, str]]:
     rows = {kind: session.get(Teacher, key) for kind, key in ids.items() if key is not None}
     return {
-        kind: {"name": row.name, "licence": str(row.meta.get("licence") or "not stated")}
+        kind: {
+            "name": row.name,
+            "licence": str(row.meta.get("licence") or "not stated"),
+            "precision": str(row.meta.get("precision") or "precision not stated"),
+        }
         for kind, row in rows.items()
         if row is not None
     }

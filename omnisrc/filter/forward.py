@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,8 @@ from omnisrc.filter.feed import Frames, Shown
 from omnisrc.filter.settings import FilterSettings
 from omnisrc.filter.teachers import TeacherInput
 from omnisrc.models import Recogniser
+from omnisrc.models.compiling import compile_trunk
+from omnisrc.models.precision import Precision, autocast
 
 BATCH = {"cuda": (128, 16), "cpu": (16, 4)}  # stills, clips
 
@@ -36,11 +37,14 @@ class Said:
 class Judge:
     """A teacher on its device, ready to judge."""
 
-    def __init__(self, model: Recogniser, shown_as: TeacherInput, settings: FilterSettings) -> None:
+    def __init__(
+        self, model: Recogniser, shown_as: TeacherInput, settings: FilterSettings, precision: Precision
+    ) -> None:
         self.device = pick_device(settings.device)
-        self.half = settings.amp == "bf16" or (settings.amp == "auto" and self.device.type == "cuda")
-        self.settings, self.shown_as = settings, shown_as
+        self.settings, self.shown_as, self.precision = settings, shown_as, precision
         self.model = model.to(self.device).to(memory_format=model.memory_format).eval()
+        if settings.compile:
+            compile_trunk(self.model)
 
     def batch_size(self, samples: Sequence[Shown]) -> int:
         stills, clips = BATCH.get(self.device.type, BATCH["cpu"])
@@ -79,7 +83,7 @@ class Judge:
         if views.shape[3] == 1 and self.shown_as.clip_len > 1 and not self.model.input.takes_stills:
             views = views.expand(-1, -1, -1, self.shown_as.clip_len, -1, -1)
         try:
-            with torch.autocast(self.device.type, torch.bfloat16) if self.half else nullcontext():
+            with autocast(self.precision, self.device):
                 return self.model.answer(views)
         except torch.OutOfMemoryError as error:
             raise UserError(

@@ -69,7 +69,7 @@ def enqueue_predictions(session: Session, class_list: int, teachers: Teachers, o
             params = {
                 "shard": shard.id, "teacher": teacher.id, "fingerprint": teacher.fingerprint,
                 "path": teacher.meta["path"], "weights_sha256": teacher.meta["weights_sha256"],
-                "input": teacher.meta["input"], "class_list": class_list,
+                "input": teacher.meta["input"], "precision": teacher.meta["precision"], "class_list": class_list,
                 "round": _rounds(session, "predict", subject),
             }  # fmt: skip
             ledger.enqueue(session, "predict", subject, params, overrides=overrides)
@@ -83,6 +83,7 @@ def enqueue_embeddings(session: Session, trunk_id: int, overrides: Sequence[str]
     known = {
         "teacher": trunk.id, "fingerprint": trunk.fingerprint, "path": trunk.meta["path"],
         "weights_sha256": trunk.meta["weights_sha256"], "input": trunk.meta["input"],
+        "precision": trunk.meta["precision"],
     }  # fmt: skip
     params = {**known, "embed": "target", "target": target_state(session)}
     jobs = [ledger.enqueue(session, "predict", _target_subject(trunk.id), params, overrides=overrides)]

@@ -83,7 +83,7 @@ def judge_shard(job: Job, work: Work) -> Judged:
     """Decodes ahead in threads while the teacher is at work."""
     settings = job.study.section(FilterSettings)
     shown_as = TeacherInput(**job.params["input"])
-    judge = Judge(load_planned(job.params, work.prompts), shown_as, settings)
+    judge = Judge(load_planned(job.params, work.prompts), shown_as, settings, job.params["precision"])
     with store_of(job.study).holding(work.shard) as path:
         samples = [placed(sample, path) for sample in work.samples]
         with open_feed(job, samples, shown_as, settings, judge.batch_size(samples)) as feed:

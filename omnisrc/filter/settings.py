@@ -20,7 +20,9 @@ class FilterSettings:
     batch_size: int = 0  # samples a forward; 0: 64 images or 8 clips
     workers: int = 0  # threads and guard processes that decode; 0: one a core
     device: str = "auto"
-    amp: Literal["auto", "bf16", "off"] = "auto"  # auto: bf16 on CUDA
+    compile: bool = False  # the trunk, by torch.compile: pays for some, see docs/models.md
+    amp: Literal["auto", "bf16", "off"] = "auto"  # auto: as this teacher judged here before, else bf16 where
+    # the device that plans the work computes it natively
 
     # What a teacher that reads texts (CLIP, SigLIP, X-CLIP) is told of each class; the vectors of several are averaged
     prompts: tuple[str, ...] = TEMPLATES  # {} is the class's query

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from omnisrc.study import Study
 
 if TYPE_CHECKING:
     from omnisrc.models import CheckpointReport, Recogniser
+    from omnisrc.models.precision import Precision
 
 SHORT_SIDE_TO_CROP = 8 / 7  # 256 for a crop of 224
 
@@ -48,20 +49,21 @@ class TeacherInput:
 @dataclass(frozen=True)
 class TeacherFile:
     """Weights that may judge: a file, or a folder of transformers'. `fingerprint` is over them, over what they are
-    shown, what for (`judge`, or `embed` where embeddings of single frames are compared) and what sentences they are
-    told, if they read texts."""
+    shown, what for (`judge`, or `embed` where embeddings of single frames are compared), in which precision, and what
+    sentences they are told, if they read texts."""
 
     name: str
     path: Path
     weights_sha256: str
     input: TeacherInput
+    precision: Precision
     meta: Mapping[str, Any] = field(default_factory=dict)
     purpose: str = "judge"
     prompts: Prompts | None = None
 
     @property
     def fingerprint(self) -> str:
-        made_of = [self.weights_sha256, asdict(self.input), self.purpose]
+        made_of = [self.weights_sha256, asdict(self.input), self.purpose, self.precision]
         made_of += [self.prompts.sha256] if self.prompts else []
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
@@ -94,7 +96,20 @@ def open_teacher(
         meta |= {"class_list": class_list.name, "class_list_sha256": class_list.sha256}
     run = path.parent.parent == study.runs
     name = path.parent.name if run else path.name if path.is_dir() else path.stem
-    return TeacherFile(name, path, report.sha256, _input_of(model, meta, settings), meta, prompts=prompts)
+    return TeacherFile(
+        name, path, report.sha256, _input_of(model, meta, settings), _precision(settings), meta, prompts=prompts
+    )
+
+
+def _precision(settings: FilterSettings) -> Precision:
+    """Of the device of the settings, which may be a worker's and not here."""
+    import torch
+
+    from omnisrc.filter.forward import pick_device
+    from omnisrc.models.precision import precision_of
+
+    elsewhere = settings.device.startswith("cuda") and not torch.cuda.is_available()
+    return precision_of(settings.amp, torch.device("cuda") if elsewhere else pick_device(settings.device))
 
 
 @lru_cache(maxsize=2)
@@ -214,11 +229,22 @@ def _class_list_sha256(meta: Mapping[str, Any]) -> str | None:
     return None
 
 
+def as_before(session: Session, teacher: TeacherFile) -> TeacherFile:
+    """The teacher in the precision in which it judged here before, so that another machine goes on with its scores."""
+    from omnisrc.models.precision import PRECISIONS
+
+    for each in (teacher, *(replace(teacher, precision=precision) for precision in PRECISIONS)):
+        if session.scalar(select(Teacher.id).where(Teacher.fingerprint == each.fingerprint)) is not None:
+            return each
+    return teacher
+
+
 def record_teacher(session: Session, teacher: TeacherFile, warning: str | None = None) -> int:
     """The id of the teacher's row; `warning` goes into every selection that it judges for."""
     kept = ("model", "num_classes", "class_list", "class_list_sha256", "licence", "source")
     meta = {key: teacher.meta[key] for key in kept if teacher.meta.get(key) is not None}
     meta |= {"path": str(teacher.path), "weights_sha256": teacher.weights_sha256, "input": asdict(teacher.input)}
+    meta |= {"precision": teacher.precision}
     meta |= {"warning": warning} if warning else {}
     meta |= {"prompts": teacher.prompts.as_meta()} if teacher.prompts else {}
     insert_missing(session, Teacher, [{"name": teacher.name, "fingerprint": teacher.fingerprint, "meta": meta}])

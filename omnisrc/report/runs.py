@@ -180,9 +180,9 @@ def protocol_name(protocol: Any) -> str:
     if not isinstance(protocol, Mapping):
         return ""
     size = f", {protocol['size']} px" if protocol.get("size") else ""
-    return (
-        f"{protocol.get('clips', '?')} × {protocol.get('crops', '?')} views{size}, mean {protocol.get('average', '')}"
-    )
+    precision = f", {protocol['precision']}" if protocol.get("precision") else ""
+    views = f"{protocol.get('clips', '?')} × {protocol.get('crops', '?')} views{size}"
+    return f"{views}, mean {protocol.get('average', '')}{precision}"
 
 
 def grouped(scores: Sequence[Scored]) -> list[Group]:

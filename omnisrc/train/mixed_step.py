@@ -14,6 +14,7 @@ from omnisrc.data.batch import Batch
 from omnisrc.data.draws import key_of
 from omnisrc.models import InputSpec
 from omnisrc.models.modality import stacked
+from omnisrc.models.precision import Precision, autocast
 from omnisrc.tasks.create import Task
 from omnisrc.train.distribution import Place
 from omnisrc.train.settings import TrainSettings
@@ -32,7 +33,7 @@ class MixedStep:
     weights: dict[str, float]
     seed: int
     place: Place
-    amp: bool
+    precision: Precision
 
     def __call__(self, student: nn.Module, batches: Sequence[Batch], step: int) -> tuple[Tensor, list[Tensor]]:
         """The loss to go back from, and for each source (sum of losses, right answers, samples) on the device.
@@ -47,7 +48,7 @@ class MixedStep:
             rng = np.random.default_rng(key_of(self.seed, "mixup", step, self.place.rank))
             soft = [self.task.soft(hard) for hard in labels]
             frames, labels = mixup(frames, soft, self.settings.mixup_alpha, self.settings.mixup, rng)
-        with torch.autocast(self.place.device.type, torch.bfloat16, enabled=self.amp):
+        with autocast(self.precision, self.place.device):
             logits = student(frames, [self._moves_statistics(batch.source, batches) for batch in batches])
         total = torch.zeros((), device=self.place.device)
         tallies = []

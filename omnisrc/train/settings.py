@@ -85,7 +85,7 @@ class TrainSettings:
     warmup: float = 0.05  # share of the run during which the rate climbs from warmup_from * lr
     warmup_from: float = 0.01
     clip_grad: float = 40.0  # largest L2 norm of the gradient; 0: none
-    amp: Literal["auto", "bf16", "off"] = "auto"  # auto: bf16 on CUDA
+    amp: Literal["auto", "bf16", "off"] = "auto"  # auto: bf16 on CUDA that computes it natively
     channels_last: bool = True
     compile: bool = False
     deterministic: bool = False  # on CUDA too; slower

@@ -17,6 +17,7 @@ from omnisrc.errors import UserError
 from omnisrc.evaluate.protocols import Sampling, validation_protocol
 from omnisrc.evaluate.scoring import Scorer
 from omnisrc.models import InputSpec
+from omnisrc.models.precision import Precision
 from omnisrc.shards.store import ShardStore
 from omnisrc.tasks.create import Task
 from omnisrc.train.settings import TrainSettings, batch_sizes
@@ -150,7 +151,8 @@ def training_sources(
 
 
 def validation_scorer(
-    manifest: Manifest, root: Path | ShardStore, sampling: Sampling, settings: TrainSettings, task: Task, amp: bool,
+    manifest: Manifest, root: Path | ShardStore, sampling: Sampling, settings: TrainSettings, task: Task,
+    precision: Precision,
     workers: int, rank: int, world: int,
 ) -> Scorer | None:  # fmt: skip
     """Scores the target's val split as training goes; None where there is none."""
@@ -164,7 +166,7 @@ def validation_scorer(
         batch=settings.batch_size,
         views=2 * settings.batch_size,
         workers=workers,
-        amp=amp,
+        precision=precision,
         rank=rank,
         world=world,
         keep_bytes=(settings.cache_mb << 20) // VAL_SHARE,

@@ -25,6 +25,7 @@ from omnisrc.errors import Interrupted, UserError
 from omnisrc.evaluate.device import loader_workers
 from omnisrc.evaluate.scoring import Scorer, merge
 from omnisrc.models import Recogniser, create_model, load_checkpoint, save_weights
+from omnisrc.models.precision import precision_of
 from omnisrc.shards.store import ShardStore
 from omnisrc.tasks.create import Task, create_task
 from omnisrc.train.checkpointing import Standing, load_state, save_state
@@ -78,7 +79,7 @@ class Trainer:
         settings = self.settings = recipe.settings
         self.folder, self.recipe, self.place, self.report = folder, recipe, place, report
         prepare_arithmetic(settings, place.device)
-        amp = settings.amp == "bf16" or (settings.amp == "auto" and place.device.type == "cuda")
+        precision = precision_of(settings.amp, place.device, training=True)
         self.task = create_task(manifest.task, manifest.classes)
         self.model = make_student(recipe, self.task).to(place.device)
         if settings.channels_last:
@@ -93,10 +94,10 @@ class Trainer:
         self.mix = Mix(sources, self.task.name, place.rank, place.world)
         sampling = sampling_of(settings, self.model.input)
         self.scorer = validation_scorer(
-            manifest, root, sampling, settings, self.task, amp, self.workers, place.rank, place.world
+            manifest, root, sampling, settings, self.task, precision, self.workers, place.rank, place.world
         )
         self.weights = loss_weights(settings, tuple(recipe.mix))
-        self.step = MixedStep(self.task, self.model.input, settings, self.weights, recipe.seed, place, amp)
+        self.step = MixedStep(self.task, self.model.input, settings, self.weights, recipe.seed, place, precision)
         self.meta = {**weights_meta(manifest, recipe, asdict(sampling)), **flow_meta(settings, self.mix)}
         self.student = wrap(self.model, settings, place)
 

@@ -46,7 +46,7 @@ def video(path: Path, label: int = 0, count: int = 30, fps: float = 10, seed: in
 def omnisrc(capsys: pytest.CaptureFixture[str], *arguments: object, sets: tuple[str, ...] = ()) -> tuple[int, Any, str]:
     """Exit code, the object of --json, and what was said."""
     line = [*map(str, arguments), "--json"]
-    for setting in ("eval.device=cpu", "media.guard_processes=2", *sets):
+    for setting in ("eval.device=cpu", "eval.amp=off", "media.guard_processes=2", *sets):
         line += ["--set", setting]
     capsys.readouterr()
     code = run(line)

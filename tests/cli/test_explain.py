@@ -36,6 +36,21 @@ def test_a_sheet_a_film_and_the_numbers_are_written(tmp_path: Path, capsys, name
         assert numbers["seconds"].shape == (frames,) and np.all(np.diff(numbers["seconds"]) > 0)
 
 
+def test_explanations_are_made_in_float32_whatever_scores_are_made_in(tmp_path: Path, capsys):
+    net, clip = weights(tmp_path / "net.safetensors"), video(tmp_path / "a.mp4")
+    said = [
+        omnisrc(
+            capsys, "explain", clip, "--model", net, "-o", tmp_path / amp, "--method", "cam", sets=[f"eval.amp={amp}"]
+        )
+        for amp in ("off", "bf16")
+    ]
+    assert said[0][0] == 0 and said[0][1]["probability"] == said[1][1]["probability"]
+    told = [omnisrc(capsys, "predict", clip, "--model", net, sets=[f"eval.amp={amp}"])[1] for amp in ("off", "bf16")]
+    assert [each["precision"] for each in told] == ["float32", "bf16"]
+    scores = [each["inputs"][0]["labels"][0]["score"] for each in told]
+    assert scores[0] != scores[1] and scores[0] == pytest.approx(scores[1], abs=0.05)
+
+
 def test_an_image_can_be_explained(tmp_path: Path, capsys):
     net, still = weights(tmp_path / "net.safetensors", "tsn_r18"), tmp_path / "a.jpg"
     still.write_bytes(still_bytes(0, 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -15,6 +16,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from omnisrc.data.manifest import manifest_of
 from omnisrc.data.samples import SampleReader, SampleTable
@@ -64,6 +66,19 @@ def test_windows_and_the_whole_are_what_the_network_says_of_these_frames(tmp_pat
     assert np.allclose(scores(found["labels"]), np.mean(expected, 0), atol=1e-4)
     best = CLASSES[int(np.mean(expected, 0).argmax())]
     assert found["labels"][0]["name"] == best and best in shown and "0.00-1.00" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile calls g++")
+def test_a_compiled_network_says_the_same_and_one_graph_does_for_the_smaller_last_batch(tmp_path, capsys):
+    net, clip = weights(tmp_path / "net.safetensors"), video(tmp_path / "a.mp4", count=30)
+    asked = ("predict", clip, "--model", net, "--window", 1, "--stride", 0.25)
+    plain = omnisrc(capsys, *asked)[1]["inputs"][0]["windows"]
+    before = counters["stats"]["unique_graphs"]
+    fast = omnisrc(capsys, *asked, sets=("eval.compile=true",))[1]["inputs"][0]["windows"]
+    assert len(fast) > 8 and counters["stats"]["unique_graphs"] == before + 1
+    for one, other in zip(plain, fast, strict=True):
+        assert np.allclose(scores(one["labels"]), scores(other["labels"]), atol=1e-5)
 
 
 def test_a_2d_network_averages_logits(tmp_path, capsys):

@@ -1,8 +1,11 @@
 import json
+import shutil
 
+import numpy as np
 import pytest
 import torch
 from sqlalchemy import update
+from torch._dynamo.utils import counters
 
 from db import models
 from omnisrc.cli.main import run
@@ -61,6 +64,28 @@ def test_a_score_says_over_which_clips_it_is_and_how_far_it_can_be_trusted(world
     assert dump.about["split"] == "test" and dump.about["checkpoint_sha256"] == figures["checkpoint_sha256"]
     booked = world.database().read(lambda session: session.query(models.Run).filter_by(kind="eval").one().metrics)
     assert booked["expected"] == 6 and booked["data_sha256"] == figures["data_sha256"]
+
+
+@pytest.mark.parametrize(("amp", "precision"), [("off", "float32"), ("bf16", "bf16")])
+def test_a_score_says_in_which_precision_it_was_made(world, capsys, amp, precision):
+    code, figures, said = scored(capsys, world, "--protocol", "1x1", "--set", f"eval.amp={amp}")
+    assert code == 0 and figures["protocol"]["precision"] == precision and f", {precision})." in said
+    assert read_scores(world.reports / "eval-w" / "test").about["protocol"]["precision"] == precision
+    booked = world.database().read(lambda session: session.query(models.Run).filter_by(kind="eval").one().config)
+    assert booked["protocol"]["precision"] == precision
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile calls g++")
+def test_a_compiled_network_gives_the_same_scores_and_one_graph_does_for_the_smaller_last_batch(world, capsys):
+    found = []
+    for compiled in ("false", "true"):
+        before = counters["stats"]["unique_graphs"]
+        code, _, _ = scored(capsys, world, "--protocol", "1x1", "--set", "eval.amp=off", "--set", "eval.batch_size=2",
+                            "--set", f"eval.compile={compiled}")  # fmt: skip
+        assert code == 0 and counters["stats"]["unique_graphs"] == before + (compiled == "true")
+        found.append(read_scores(world.reports / "eval-w" / "test").probabilities)
+    assert len(found[0]) == 5 and np.allclose(*found, atol=1e-5)
 
 
 def test_protocols_that_do_not_fit_are_refused_before_anything_is_decoded(world, capsys):

@@ -1,11 +1,14 @@
 import hashlib
 import io
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from sqlalchemy import select
+from torch._dynamo.utils import counters
 
 from db import ledger
 from db.models import Blob, Job, Prediction, PredictionSet, Sample, Teacher
@@ -18,7 +21,7 @@ from omnisrc.filter.settings import FilterSettings
 from omnisrc.filter.teachers import load_teacher, open_teacher, record_teacher
 from omnisrc.models import create_model, load_model
 from omnisrc.study import Study
-from tests.filter.stages import tiny_teacher, work
+from tests.filter.stages import filter_here, tiny_teacher, work
 from tests.filter.web import Item, land
 from tests.media_files import image_bytes, video_bytes
 
@@ -29,7 +32,7 @@ def prepare(study: Study, items: list[Item], name: str = "landing-1", **teacher)
     study.database().write(enqueue_segments)
     work(study, "segment")
     path = tiny_teacher(study.models / "tiny.safetensors", **teacher)
-    opened = open_teacher(study, "tiny", study.section(FilterSettings))
+    opened = open_teacher(study, "tiny", FilterSettings(amp="off"))
     return web, study.database().write(lambda s: record_teacher(s, opened)), path
 
 
@@ -80,6 +83,53 @@ def test_predictions_are_those_of_a_plain_forward_pass(study: Study, name: str, 
         assert prediction.logsumexp == pytest.approx(np.log(np.exp(logits.astype(float)).sum()), abs=2e-3)
 
 
+def test_two_precisions_are_two_teachers_each_judged_by_as_it_was_planned(study: Study) -> None:
+    web, exact, path = prepare(study, [Item("a.jpg", {"golf": 0}, image_bytes(64, 48))])
+    rough = open_teacher(study, "tiny", FilterSettings(amp="bf16"))
+    narrow = study.database().write(lambda s: record_teacher(s, rough))
+    assert narrow != exact and rough.precision == "bf16"
+    for teacher in (exact, narrow):
+        predict(study, web, teacher)
+    sets = study.database().read(lambda s: list(s.scalars(select(PredictionSet).order_by(PredictionSet.id))))
+    assert [made.teacher_id for made in sets] == [exact, narrow]
+    logits = expected(path, image_bytes(64, 48))
+    errors = [np.abs(read_predictions(study.root / made.path).logits[0] - logits).max() for made in sets]
+    assert errors[0] < 4e-3 and errors[0] < errors[1] < 0.1
+
+
+def test_another_machine_goes_on_in_the_precision_in_which_the_teacher_judged(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land(study, [Item("a.jpg", {"golf": 0}, image_bytes(64, 48))])
+    tiny_teacher(study.models / "tiny.safetensors")
+
+    def filtered(study: Study, **able: bool) -> tuple[str, int]:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+        outcome = filter_here(study, monkeypatch, teacher="tiny")
+        sets = study.database().read(lambda s: len(list(s.scalars(select(PredictionSet)))))
+        return outcome.teachers["image"]["precision"], sets
+
+    assert filtered(study, avx512_bf16=True) == ("bf16", 1)
+    assert filtered(study, avx512_bf16=False) == ("bf16", 1)
+    exact = replace(study, overrides=("filter.amp=off",), settings={"filter": {"amp": "off"}})
+    assert filtered(exact, avx512_bf16=True) == ("float32", 2)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile calls g++")
+def test_a_compiled_teacher_says_the_same_and_one_graph_does_for_the_smaller_last_batch(study: Study) -> None:
+    (study.root / "omnisrc.yaml").write_text("filter: {compile: true, batch_size: 3}")
+    compiled = Study.open(study.root)
+    items = [Item(f"{n}.jpg", {"golf": 0}, image_bytes(64, 48, seed=n)) for n in range(4)]
+    web, teacher, path = prepare(compiled, items)
+    before = counters["stats"]["unique_graphs"]
+    predict(compiled, web, teacher)
+    assert counters["stats"]["unique_graphs"] == before + 1
+    [made] = study.database().read(lambda s: list(s.scalars(select(PredictionSet))))
+    for said, number in zip(read_predictions(study.root / made.path).logits, range(4), strict=True):
+        np.testing.assert_allclose(said, expected(path, image_bytes(64, 48, seed=number)), atol=4e-3)
+
+
 def test_a_clip_is_judged_by_frames_spread_over_its_window(study: Study) -> None:
     web, teacher, _ = prepare(study, [Item("a.mp4", {"golf": 0}, video_bytes(40, width=64, height=48), medium="video")])
     predict(study, web, teacher)
@@ -98,7 +148,7 @@ def test_only_what_is_new_is_judged_and_the_file_holds_all(study: Study) -> None
     study.database().write(enqueue_segments)
     work(study, "segment")
     tiny_teacher(study.models / "tiny.safetensors")
-    opened = open_teacher(study, "tiny", study.section(FilterSettings))
+    opened = open_teacher(study, "tiny", FilterSettings(amp="off"))
     teacher = study.database().write(lambda s: record_teacher(s, opened))
     predict(study, web, teacher)
     [first] = study.database().read(lambda s: list(s.scalars(select(PredictionSet))))
@@ -158,7 +208,7 @@ def test_a_teacher_that_went_astray_is_a_sentence(study: Study) -> None:
     shown_as = open_teacher(study, str(tiny_teacher(study.models / "t.safetensors")), FilterSettings()).input
     frames = np.zeros((2, 1, 1, 48, 48, 3), np.uint8)
     with pytest.raises(UserError, match="not numbers"):
-        Judge(model, shown_as, FilterSettings(device="cpu"))([(np.array([1, 2]), frames)])
+        Judge(model, shown_as, FilterSettings(device="cpu"), "float32")([(np.array([1, 2]), frames)])
 
 
 def test_rows_hold_the_five_best_and_the_best_asked_class() -> None:

@@ -121,6 +121,8 @@ def test_the_command_line_judges_stills_by_clip_and_clips_by_x_clip(
         "--workspace",
         str(study.root),
         "--json",
+        "--set",
+        "filter.amp=off",
     ]
     capsys.readouterr()
     code = run([*command, "--set", PLAIN, "--set", "filter.leak_checks=0", "--set", "engine.cpu_workers=1"])
@@ -128,10 +130,14 @@ def test_the_command_line_judges_stills_by_clip_and_clips_by_x_clip(
     answer = json.loads(out.splitlines()[-1])
     assert code == 0, answer
     assert answer["teachers"] == {
-        "image": {"name": "clip", "licence": "mit"},
-        "clip": {"name": "x-clip", "licence": "not stated (the authors' xclip weights: MIT)"},
+        "image": {"name": "clip", "licence": "mit", "precision": "float32"},
+        "clip": {
+            "name": "x-clip",
+            "licence": "not stated (the authors' xclip weights: MIT)",
+            "precision": "float32",
+        },
     }
-    assert "Teacher of images: clip (licence: mit)." in said
+    assert "Teacher of images: clip (licence: mit; float32)." in said
     assert answer["members"]["image"]["found"] == 4 and answer["members"]["clip"] == {"found": 1, "kept": 1}
     found = judged(study)
     for number in range(4):
@@ -284,8 +290,8 @@ def test_a_folder_with_a_video_classifier_of_the_studys_classes_judges_too(
 ) -> None:
     rendered_web(study, tmp_path, images=1, clips=1)
     folder = video_classifier(study.models / "videomae", "videomae_b", list(CLASSES), licence="cc-by-nc-4.0")
-    outcome = filter_here(study, monkeypatch, teacher="videomae", pack=False)
-    assert outcome.teachers["clip"] == {"name": "videomae", "licence": "cc-by-nc-4.0"}
+    outcome = filter_here(told(study, amp="off"), monkeypatch, teacher="videomae", pack=False)
+    assert outcome.teachers["clip"] == {"name": "videomae", "licence": "cc-by-nc-4.0", "precision": "float32"}
     prediction, made = judged(study)["0.jpg"]
     still = np.array(Image.open(io.BytesIO(data_of(study, "0.jpg"))))
     pixels = transformers.VideoMAEImageProcessor.from_pretrained(folder)([[still] * 4], return_tensors="pt")

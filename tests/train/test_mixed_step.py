@@ -31,7 +31,7 @@ def parts(name="slowonly_r18", weights=None, **settings):
     settings = TrainSettings(clip_len=clip_len, steps=10, channels_last=False, **settings)
     sources = ("target", "web-image", "web-clip")
     weights = {source: 1.0 for source in sources} | (weights or {})
-    return model, MixedStep(TASK, model.input, settings, weights, 0, CPU, amp=False)
+    return model, MixedStep(TASK, model.input, settings, weights, 0, CPU, "float32")
 
 
 def gradient(model, mixed, batches):

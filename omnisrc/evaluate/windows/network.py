@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +19,8 @@ from omnisrc.evaluate.protocols import Average, Sampling, averaged
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.evaluate.windows.feed import Ended, Event, Window
 from omnisrc.models import Recogniser, load_model
+from omnisrc.models.compiling import compile_trunk
+from omnisrc.models.precision import Precision, autocast, precision_of
 from omnisrc.tasks.create import Task, create_task
 from omnisrc.tasks.recognition import NAME as RECOGNITION
 
@@ -32,7 +33,7 @@ class Network:
 
     model: Recogniser
     device: torch.device
-    amp: bool
+    precision: Precision
     path: Path
     sha256: str
     meta: dict[str, Any]
@@ -52,9 +53,6 @@ class Network:
         names = [str(number) for number in range(self.model.num_classes)]
         return create_task(str(self.meta.get("task") or RECOGNITION), names)
 
-    def precision(self) -> AbstractContextManager[object]:
-        return torch.autocast(self.device.type, torch.bfloat16) if self.amp else nullcontext()
-
     @torch.inference_mode()
     def scores(self, frames: NDArray[np.uint8], average: Average) -> NDArray[np.float32]:
         """(B, V, T, S, S, 3) -> (B, classes): with `prob` the mean of the clips' probabilities, with `score` the logits
@@ -64,7 +62,7 @@ class Network:
             UserError: the answers are no numbers.
         """
         views = self.views(frames)
-        with self.precision():
+        with autocast(self.precision, self.device):
             if average == "score":
                 said = self._logits(views)
             else:
@@ -79,7 +77,7 @@ class Network:
         """(B, V, T, S, S, 3) -> (B, D): the embedding that the head classifies, or the mean of a stage's map over time,
         space and views."""
         views = self.views(frames)
-        with self.precision():
+        with autocast(self.precision, self.device):
             if not stage:
                 found = self.model.features(views).float()
             else:
@@ -111,9 +109,10 @@ def open_network(path: Path, settings: EvalSettings) -> Network:
             f"The recogniser {path} sees optical flow, and videos are shown as frames here; score it on the target with"
             " `omnisrc eval`, or give one of RGB."
         )
-    amp = settings.amp == "bf16" or (settings.amp == "auto" and device.type == "cuda")
     model.to(device).to(memory_format=model.memory_format)
-    return Network(model.eval(), device, amp, path, report.sha256, dict(report.meta))
+    if settings.compile:
+        compile_trunk(model)
+    return Network(model.eval(), device, precision_of(settings.amp, device), path, report.sha256, dict(report.meta))
 
 
 def asked(
