@@ -29,6 +29,14 @@ def eval(
             show_default=False,
         ),
     ] = None,
+    head: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Of a recogniser with several heads.  \\[default: the one for the target's classes]",
+            show_default=False,
+        ),
+    ] = "",
     workspace: Workspace = None,
     json: Json = False,
     sets: Sets = None,
@@ -39,7 +47,8 @@ def eval(
     or number by number with --set eval.clips=N --set eval.crops=M. Scores, tables and plots are written beside the run;
     `omnisrc scores` fuses and compares them.
     """
-    named = [f"eval.protocol={protocol}"] if protocol else []
+    given = {"protocol": protocol, "head": head}
+    named = [f"eval.{key}={value}" for key, value in given.items() if value]
     with command(workspace, json, [*named, *(sets or ())]) as running:
         study = running.study
         if bool(run) == (checkpoint is not None):

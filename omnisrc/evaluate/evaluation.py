@@ -21,6 +21,7 @@ from omnisrc.evaluate.scores import ScoreTable
 from omnisrc.evaluate.scoring import Scored, Scorer, merge
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.models import Recogniser, load_model
+from omnisrc.models.choose_head import choose_head, head_meta, head_names
 from omnisrc.shards.store import ShardStore
 
 CROP, SHORT_SIDE = 224, 256  # of checkpoints that do not say what they were trained on
@@ -83,14 +84,16 @@ def evaluate(
         torch.set_num_threads(settings.threads)
     device = choose_device(settings.device)
     model, loaded = load_model(checkpoint)
-    check_classes(checkpoint, dict(loaded.meta), model, rows)
-    protocol = evaluation_protocol(sampling_of(model, dict(loaded.meta)), settings)
+    meta, head = dict(loaded.meta), head_for(checkpoint, model, dict(loaded.meta), rows, settings.head)
+    if head:
+        choose_head(model, head, checkpoint)
+        meta = head_meta(meta, head)
+    check_classes(checkpoint, meta, model, rows)
+    protocol = evaluation_protocol(sampling_of(model, meta), settings)
     amp = settings.amp == "bf16" or (settings.amp == "auto" and device.type == "cuda")
     model.to(device).to(memory_format=model.memory_format)
     scorer = Scorer(
-        reader_of(
-            rows, root, model.input.modality, flow_of(settings, dict(loaded.meta)), short_side=protocol.short_side
-        ),
+        reader_of(rows, root, model.input.modality, flow_of(settings, meta), short_side=protocol.short_side),
         protocol,
         batch=settings.batch_size,
         views=settings.views,
@@ -111,6 +114,7 @@ def evaluate(
         "checkpoint": str(checkpoint),
         "checkpoint_sha256": loaded.sha256,
         "model": model.name,
+        **({"head": head} if head else {}),
         "protocol": asdict(protocol),
         "expected": len(rows) if expected is None else expected,
         "class_list": rows.class_list,
@@ -137,6 +141,30 @@ def score_table(scored: Scored, rows: Manifest, origins: Mapping[int, Origin], a
     return ScoreTable(
         scored.ids, clips, groups, paths, keys, scored.labels, scored.scores, scored.logits, rows.classes, about
     )
+
+
+def head_for(checkpoint: Path, model: Recogniser, meta: Mapping[str, Any], rows: Manifest, asked: str) -> str:
+    """The head that is scored on the rows: as asked for, else the one whose metadata name the rows' class list; empty
+    where there is one alone.
+
+    Raises:
+        UserError: no head, or more than one, answers for that list.
+    """
+    if asked or not head_names(model):
+        return asked
+    by_head = {name: head_meta(meta, name) for name in head_names(model)}
+    fits = [
+        name
+        for name, said in by_head.items()
+        if said.get("class_list_sha256") == rows.class_list_sha256 or said.get("classes") == list(rows.classes)
+    ]
+    if len(fits) != 1:
+        raise UserError(
+            f"The checkpoint {checkpoint} has several heads ({', '.join(by_head)}), and of them"
+            f" {' and '.join(fits) or 'none'} answer{'' if fits else 's'} for the target's class list"
+            f" {rows.class_list}; choose one with --head NAME."
+        )
+    return fits[0]
 
 
 def check_classes(checkpoint: Path, meta: dict[str, Any], model: Recogniser, rows: Manifest) -> None:

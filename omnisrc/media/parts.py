@@ -36,6 +36,22 @@ class Part:
         assert self.video is not None
         return self.video.frames(indices + self.first, short_side)
 
+    def chosen(
+        self, windows: Sequence[tuple[float, float]], sampling: SampleFrames, ends: int = 0
+    ) -> tuple[npt.NDArray[np.int64], list[int]]:
+        """The frames of the part that `sampling` takes of each window (start, end in seconds), one window after the
+        other, and how many each has to choose from: all but its last `ends`."""
+        rng = np.random.default_rng(0)
+        indices, counts = [np.zeros(0, np.int64)], []
+        for window in windows:
+            low, high = (int(np.searchsorted(self.seconds, time - TOLERANCE_S)) for time in window)
+            counts.append(max(0, high - low - ends))
+            if counts[-1]:
+                span = float(self.seconds[high - 1] - self.seconds[low])
+                fps = (high - low - 1) / span if span > 0 else None
+                indices.append(sampling(counts[-1], rng, fps=fps, start_index=low).astype(np.int64))
+        return np.concatenate(indices), counts
+
 
 @dataclass(frozen=True)
 class Peek:
@@ -129,19 +145,10 @@ def part_clips(
     Only the part of the video from the first window to the last is read, and each frame is decoded once. A window
     that holds no frame is left out. Errors: as `open_video`.
     """
-    rng = np.random.default_rng(0)
     with open_part(source, windows[0][0], max(end for _, end in windows), origin) as part:
-        chosen, counts = [], []
-        for window in windows:
-            low, high = (int(np.searchsorted(part.seconds, time - TOLERANCE_S)) for time in window)
-            counts.append(high - low)
-            if high > low:
-                span = float(part.seconds[high - 1] - part.seconds[low])
-                fps = (high - low - 1) / span if span > 0 else None
-                chosen.append(sampling(high - low, rng, fps=fps, start_index=low).astype(np.int64))
-        if not chosen:
+        indices, counts = part.chosen(windows, sampling)
+        if not len(indices):
             return PartClips(np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0), counts, part.end)
-        indices = np.concatenate(chosen)
         return PartClips(part.frames(indices, short_side), part.seconds[indices], counts, part.end)
 
 

@@ -72,8 +72,8 @@ def entrances(model: Recogniser) -> dict[str, Convolution]:
         return {name: found[name] for name in model.trunk.entrances}
     if len(found) != 1:
         raise UserError(
-            f"model {model.name} takes RGB alone: {len(found)} of its convolutions see three channels, and which of them"
-            " sees the frames it does not say; use another for flow, such as tsn_r50, i3d_r50 or slowfast_r50"
+            f"model {model.name} takes RGB alone: {len(found)} of its convolutions see three channels, and it does not"
+            " say which of them sees the frames; use another for flow, such as tsn_r50, i3d_r50 or slowfast_r50"
         )
     return found
 
