@@ -56,7 +56,7 @@ class FlowCache:
 
     def place_of(self, shard: Path) -> str:
         """The place of a shard of flow that has this name in the workspace: there, or in the object store."""
-        if shard.exists():
+        if shard.exists() or not self.store.settings.shards:
             return shard.relative_to(self.store.root).as_posix()
         return self.store.place_of(shard)
 
