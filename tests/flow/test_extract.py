@@ -87,7 +87,8 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(study):
 
 def test_a_cache_is_made_in_one_way_only(tmp_path):
     facts = FlowFacts("dis", 20.0, 256, "jpeg", 95, "OpenCV 5.0.0")
-    assert begin_cache(tmp_path, "dis-b20", facts) == begin_cache(tmp_path, "dis-b20", facts)
+    made, again = begin_cache(tmp_path, "dis-b20", facts), begin_cache(tmp_path, "dis-b20", facts)
+    assert (made.folder, made.facts) == (again.folder, again.facts)
     with pytest.raises(UserError, match=r"made with another version .'OpenCV 5.0.0', now 'OpenCV 6.0.0'"):
         begin_cache(tmp_path, "dis-b20", FlowFacts("dis", 20.0, 256, "jpeg", 95, "OpenCV 6.0.0"))
     with pytest.raises(UserError, match="cannot name a cache"):
