@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from omnisrc.carry.archive import CATALOGUE, CHUNK, FORMAT, HEADER, MANIFEST, lock, opened
 from omnisrc.carry.checks import Refused, check_workspace
+from omnisrc.data.flow_cache import FOLDER as FLOW
 from omnisrc.errors import UserError, WorldError
 from omnisrc.shards.write import sync_folder
 from omnisrc.study import FOLDERS, SETTINGS_FILE
@@ -198,7 +199,7 @@ def _vet(member: tarfile.TarInfo, came: dict[str, tuple[int, str]]) -> None:
     plain = str(path) == name and "\\" not in name and name.isprintable() and len(name) < 1000
     if not plain or path.is_absolute() or ".." in path.parts:
         raise Refused(f"holds a file with the name {name!r}")
-    known = name in (SETTINGS_FILE, CATALOGUE, MANIFEST) or (len(path.parts) > 1 and path.parts[0] in FOLDERS)
+    known = name in (SETTINGS_FILE, CATALOGUE, MANIFEST) or (len(path.parts) > 1 and path.parts[0] in (*FOLDERS, FLOW))
     if not known:
         raise Refused(f"holds {name!r}, which is no part of a study")
     if name in came:

@@ -13,13 +13,15 @@ from sqlalchemy.orm import Session
 
 from db.models import PredictionSet, Shard
 from db.session import Database
+from omnisrc.data.flow_cache import FACTS, cache_names, flow_files
+from omnisrc.data.flow_cache import FOLDER as FLOW
 from omnisrc.errors import UserError, WorldError
 from omnisrc.shards.objects import BLOCK, MissingObject
 from omnisrc.shards.store import ShardStore, is_remote, name_of, sidecars, store_of
 from omnisrc.study import Study
 
 FOLDERS = ("models", "runs", "reports")
-MAY_STAY = ("landing", *FOLDERS)
+MAY_STAY = ("landing", *FOLDERS, FLOW)
 """What a study can be carried without: it trains on curated and target shards."""
 
 
@@ -55,9 +57,12 @@ def carried_files(study: Study, catalogue: Database, without: Collection[str]) -
             f"{len(missing):,} files of the study are missing, such as {min(missing)}; see `omnisrc doctor`, and "
             "export when they are back."
         )
+    flow = {} if FLOW in without else whole_flow(store)
+    sizes |= flow
     folders = [name for folder in FOLDERS if folder not in without for name in _files(study.root, folder)]
     sizes |= _sizes(store, folders)
-    return [CarriedFile(place, name_of(place), sizes[place]) for place in sorted(sizes)]
+    names = {place: f"{FLOW}/{'/'.join(place.split('/')[-2 if place.endswith(FACTS) else -3 :])}" for place in flow}
+    return [CarriedFile(place, names.get(place) or name_of(place), sizes[place]) for place in sorted(sizes)]
 
 
 def open_file(study: Study, place: str, size: int) -> IO[bytes]:
@@ -107,6 +112,22 @@ def _named(session: Session) -> tuple[list[str], list[str]]:
         needed += [tar, index]
         beside += others
     return needed, beside
+
+
+def whole_flow(store: ShardStore) -> dict[str, int]:
+    """Place -> bytes of the files of finished flow, each from the workspace or else from the object store."""
+    there = flow_files(store)
+    tars = {place for place in there if place.endswith(".tar") and sidecars(place, "")[1] in there}
+    files = {file for place in tars for file in sidecars(place, "")[:2]}
+    facts = {place for name in cache_names(store) for place in [_facts_of(store, name)]}
+    here = {f"{store.settings.shards}/{place}" for place in files | facts if not is_remote(place)}
+    sizes = {place: there[place] for place in files - here}
+    return sizes | {place: size for place in facts if (size := store.size(place)) is not None}
+
+
+def _facts_of(store: ShardStore, name: str) -> str:
+    path = store.root / FLOW / name / FACTS
+    return path.relative_to(store.root).as_posix() if path.exists() else store.place_of(path)
 
 
 def _files(root: Path, folder: str) -> Iterator[str]:

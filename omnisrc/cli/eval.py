@@ -40,6 +40,14 @@ def eval(
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="For tables and plots.  \\[default: beside the run]"),
     ] = None,
+    head: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Of a recogniser with several heads.  \\[default: the one for the target's classes]",
+            show_default=False,
+        ),
+    ] = "",
     workspace: Workspace = None,
     json: Json = False,
     sets: Sets = None,
@@ -50,7 +58,8 @@ def eval(
     or number by number with --set eval.clips=N --set eval.crops=M. Scores, tables and plots are written beside the run
     (of a file: in reports/), in the place of those before, or to --output; `omnisrc scores` fuses and compares them.
     """
-    named = [f"eval.protocol={protocol}"] if protocol else []
+    given = {"protocol": protocol, "head": head}
+    named = [f"eval.{key}={value}" for key, value in given.items() if value]
     with command(workspace, json, [*named, *(sets or ())]) as running:
         study = running.study
         if bool(run) == bool(checkpoint):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from omnisrc.cli.looking import Classes, Clips, Length, Model, open_looking
+from omnisrc.cli.looking import Classes, Clips, FlowMethod, Head, Length, Model, open_looking
 from omnisrc.cli.options import Json, Sets, Workspace, command
 from omnisrc.errors import ItemError, UserError, WorldError
 
@@ -36,6 +36,8 @@ def explain(
     window: Length = 0.0,
     clips: Clips = 0,
     classes: Classes = "",
+    head: Head = "",
+    flow_method: FlowMethod = "",
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")] = Path(
         "explained"
     ),
@@ -56,18 +58,26 @@ def explain(
         from omnisrc.evaluate.prediction.predict import best, probabilities
         from omnisrc.evaluate.windows.classes import find_class
 
-        looking = open_looking(running, model, classes, window, 0.0, clips, plain=True)
+        looking = open_looking(
+            running, model, classes, window, 0.0, clips, plain=True, head=head, flow_method=flow_method
+        )
         network, plan = looking.network, looking.plan
+        if len(looking.names) > 1:
+            raise UserError(
+                f"The recogniser {network.path} has several heads ({', '.join(looking.names)}); choose one with --head"
+                " NAME."
+            )
+        [names] = looking.names.values()
         check(network.model, method, stage)
-        target = find_class(looking.names, class_) if class_ else -1
+        target = find_class(names, class_) if class_ else -1
         try:
-            clip = clip_of(video, plan, looking.pool, start)
+            clip = clip_of(video, plan, looking.pool, looking.reader, start)
         except ItemError as error:
             raise WorldError(f"{video} cannot be explained ({error}).") from error
-        said = probabilities(network.scores(clip.views[None], plan.average)[0], plan, network.task)
-        first = best(said, looking.names, 1)[0]
+        said = probabilities(network.scores(clip.views[None], plan.average)[""][0], plan, network.task)
+        first = best(said, names, 1)[0]
         target = first.index if target < 0 else target
-        name = looking.names[target]
+        name = names[target]
         shown = show(network, clip, target, name, output, video.stem, method, stage)
         running.console.print(
             f"{escape(str(video))}, from {clip.seconds.min():.2f} to {clip.seconds.max():.2f} s: [bold]"
@@ -78,5 +88,5 @@ def explain(
         running.console.print(f"Written: {escape(', '.join(files.values()))}", soft_wrap=True)
         running.emit(
             method=method, stage=stage or network.model.trunk.stages[-1].name, **{"class": name},
-            probability=float(said[target]), predicted=first.name, **files,
+            probability=float(said[target]), predicted=first.name, **files, **looking.reader.about,
         )  # fmt: skip

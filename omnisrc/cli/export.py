@@ -149,7 +149,7 @@ def workspace(
         typer.Option(
             "--without",
             metavar="WHAT[,WHAT]",
-            help="What stays behind: landing, models, runs, reports.",
+            help="What stays behind: landing, models, runs, reports, flow.",
             show_default="nothing",
         ),
     ] = None,

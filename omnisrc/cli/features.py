@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from omnisrc.cli.looking import Clips, Length, Model, Stride, looking_bar, open_looking
+from omnisrc.cli.looking import Clips, FlowMethod, Length, Model, Stride, looking_bar, open_looking
 from omnisrc.cli.options import Command, Failed, Json, Sets, Workspace, command, open_database
 from omnisrc.errors import UserError
 
@@ -37,6 +37,7 @@ def features(
     window: Length = 0.0,
     stride: Stride = 0.0,
     clips: Clips = 0,
+    flow_method: FlowMethod = "",
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")] = Path(
         "features"
     ),
@@ -55,7 +56,7 @@ def features(
         if bool(inputs) == bool(split):
             raise UserError("Say what to look at: videos and folders, or a split of the target with --split SPLIT.")
         items = _of_split(running, split) if split else _of_files(inputs or [])
-        looking = open_looking(running, model, "", window, stride, clips, names=False)
+        looking = open_looking(running, model, "", window, stride, clips, names=False, flow_method=flow_method)
         settings = _settings(looking, stage)
         failed: dict[str, str] = {}
         new = windows = 0
@@ -64,7 +65,8 @@ def features(
             looking_bar(running.console, len(items)) as (within, next_one),
         ):
             done = extract(
-                looking.network, items, looking.plan, looking.pool, folder, stage=stage, report=within
+                looking.network, items, looking.plan, looking.pool, folder, stage=stage, report=within,
+                reader=looking.reader,
             )  # fmt: skip
             for each in done:
                 next_one()
@@ -116,4 +118,5 @@ def _settings(looking: Looking, stage: str) -> dict[str, Any]:
         "window": plan.length, "stride": plan.stride, "crop_size": plan.crop_size, "short_side": plan.short_side,
         "clip_len": plan.view_len, "frame_interval": 0 if plan.spread else plan.sampler.frame_interval,
         "clips": plan.views, "target_fps": plan.sampler.target_fps, "precision": network.precision,
+        **looking.reader.about,
     }  # fmt: skip

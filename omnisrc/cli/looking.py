@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from omnisrc.classes import ClassList
 from omnisrc.cli.fetch_bar import weights_of
 from omnisrc.cli.options import Command
+from omnisrc.errors import UserError
 from omnisrc.study import Study
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from omnisrc.evaluate.windows.inputs import Found, Named
     from omnisrc.evaluate.windows.network import Network
     from omnisrc.evaluate.windows.plan import Windows
+    from omnisrc.evaluate.windows.reading import PartReader
     from omnisrc.media.guard import GuardPool
 
 NAME = 24
@@ -49,43 +51,53 @@ Clips = Annotated[
     typer.Option("--clips", metavar="N", help="Clips (2-D: frames) of each window; 0: 1 (2-D: as trained).", min=0),
 ]
 
+Head = Annotated[
+    str, typer.Option("--head", metavar="NAME", help="One of the recogniser's heads, where it has several.")
+]
+FlowMethod = Annotated[
+    str,
+    typer.Option(
+        "--flow-method",
+        metavar="NAME",
+        help="How a recogniser of flow is shown it.  \\[default: as in its training]",
+        show_default=False,
+    ),
+]
+
 
 @dataclass(frozen=True)
 class Looking:
-    """A recogniser that is asked, the names of its classes, what it is shown, and who decodes."""
+    """A recogniser that is asked (the only one of its heads, if `head` names one), the names of its classes by head (of
+    the only one: ""), what it is shown, and who decodes."""
 
     network: Network
-    names: tuple[str, ...]
+    names: Mapping[str, tuple[str, ...]]
     plan: Windows
     pool: GuardPool
+    reader: PartReader
+    head: str = ""
 
     def about(self) -> dict[str, Any]:
         """What a file of results says of how they were made; lengths of 0 are each video's own."""
         network = self.network
         said = {"model": network.model.name, "weights": str(network.path), "sha256": network.sha256}
         said["precision"] = network.precision
-        return {**said, "window": self.plan.length, "stride": self.plan.stride, "clips": self.plan.views}
+        plan = {"window": self.plan.length, "stride": self.plan.stride, "clips": self.plan.views}
+        return {**said, **({"head": self.head} if self.head else {}), **plan, **self.reader.about}
 
 
 def open_looking(
-    running: Command,
-    model: str,
-    classes: str,
-    window: float,
-    stride: float,
-    clips: int,
-    names: bool = True,
-    plain: bool = False,
-) -> Looking:
+    running: Command, model: str, classes: str, window: float, stride: float, clips: int, names: bool = True,
+    plain: bool = False, head: str = "", flow_method: str = "",
+) -> Looking:  # fmt: skip
     """The recogniser of the options, loaded; without `names` its classes have none.
 
     `plain`: in float32 and not compiled, as gradients and hooks need it.
 
     Raises:
-        UserError: no such weights, classes or device.
+        UserError: no such weights, classes, head, method of flow or device.
     """
     from omnisrc.evaluate.settings import EvalSettings
-    from omnisrc.evaluate.windows.classes import Names, class_names
     from omnisrc.evaluate.windows.network import open_network
     from omnisrc.evaluate.windows.plan import windows_of
     from omnisrc.media.settings import MediaSettings
@@ -94,14 +106,46 @@ def open_looking(
     study = running.study
     path = weights_of(running, model)
     settings = study.section(EvalSettings)
-    network = open_network(path, replace(settings, amp="off", compile=False) if plain else settings)
-    found = Names(())
-    if names:
-        found = class_names(path, network.meta, network.model.num_classes, classes, study_lists(study))
-    if found.note:
-        running.console.print(f"[yellow]Note:[/] {escape(found.note)}", soft_wrap=True)
+    network = open_network(path, replace(settings, amp="off", compile=False) if plain else settings, head)
+    found = _names_of(running, network, classes) if names else {}
     plan = windows_of(network.sampling, window, stride, clips)
-    return Looking(network, found.names, plan, shared_pool(study.section(MediaSettings)))
+    pool = shared_pool(study.section(MediaSettings))
+    return Looking(network, found, plan, pool, _reader_of(running, network, pool, flow_method), head)
+
+
+def _names_of(running: Command, network: Network, classes: str) -> dict[str, tuple[str, ...]]:
+    from omnisrc.evaluate.windows.classes import class_names
+    from omnisrc.models.choose_head import head_meta
+
+    if classes and len(network.heads) > 1:
+        raise UserError(
+            f"--classes {classes} names the classes of one head, and {network.path} has {', '.join(network.heads)};"
+            " choose one with --head NAME."
+        )
+    lists, found = study_lists(running.study), {}
+    for head in network.heads:
+        count = network.model.args["heads"][head] if head else network.model.num_classes
+        meta = head_meta(network.meta, head) if head else network.meta
+        found[head], note = class_names(network.path, meta, count, classes, lists)
+        if note:
+            of_head = f"{head}: " if head else ""
+            running.console.print(f"[yellow]Note:[/] {escape(of_head + note)}", soft_wrap=True)
+    return found
+
+
+def _reader_of(running: Command, network: Network, pool: GuardPool, method: str) -> PartReader:
+    from omnisrc.evaluate.windows.reading import FlowFieldReader, RgbReader
+
+    if network.model.input.modality == "rgb":
+        if method:
+            raise UserError(f"The recogniser {network.path} sees frames; leave --flow-method {method} out.")
+        return RgbReader(pool)
+    from omnisrc.flow.seen import flow_as_trained
+
+    seen = flow_as_trained(running.study, pool, str(network.path), network.meta, method)
+    if seen.note:
+        running.console.print(f"[yellow]Note:[/] {escape(seen.note)}", soft_wrap=True)
+    return FlowFieldReader(seen.estimate)
 
 
 def study_lists(study: Study) -> list[ClassList]:

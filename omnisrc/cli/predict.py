@@ -10,12 +10,23 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from omnisrc.cli.looking import Classes, Clips, Length, Model, Stride, inputs_of, looking_bar, open_looking
+from omnisrc.cli.looking import (
+    Classes,
+    Clips,
+    FlowMethod,
+    Head,
+    Length,
+    Model,
+    Stride,
+    inputs_of,
+    looking_bar,
+    open_looking,
+)
 from omnisrc.cli.options import Command, Failed, Json, Sets, Workspace, command
 from omnisrc.errors import ItemError, UserError
 
 if TYPE_CHECKING:
-    from omnisrc.evaluate.prediction.predict import Predicted
+    from omnisrc.evaluate.prediction.predict import Answer, Predicted
     from omnisrc.evaluate.windows.inputs import Found, Named
     from omnisrc.media.guard import GuardPool
 
@@ -37,6 +48,8 @@ def predict(
     window: Length = 0.0,
     stride: Stride = 0.0,
     clips: Clips = 0,
+    head: Head = "",
+    flow_method: FlowMethod = "",
     top: Annotated[int, typer.Option("--top", metavar="N", help="Classes that are told.", min=1)] = 5,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="All predictions as .json, .jsonl or .csv.")
@@ -51,7 +64,8 @@ def predict(
 ) -> None:
     """Say what videos and images show: labels of each as a whole, and of its windows.
 
-    A whole video's probabilities are the mean over its windows. Needs no workspace where --model is a file.
+    A whole video's probabilities are the mean over its windows. Needs no workspace where --model is a file. A
+    recogniser of flow is shown flow that is made on the way; one with several heads tells the labels of each.
     Device and precision: --set eval.device=cuda:0 --set eval.amp=bf16.
     """
     with command(workspace, json, sets, database="none") as running:
@@ -65,7 +79,7 @@ def predict(
         count = len(named.files) + len(named.urls)
         if video is not None and count > 1 and video.suffix:
             raise UserError(f"--video {video} is one file for {count} inputs; name a folder, such as {video.stem}.")
-        looking = open_looking(running, model, classes, window, stride, clips)
+        looking = open_looking(running, model, classes, window, stride, clips, head=head, flow_method=flow_method)
         results: list[Predicted] = []
         taken: set[Path] = set()
         with (
@@ -74,7 +88,8 @@ def predict(
             looking_bar(running.console, count) as (within, next_one),
         ):
             said = predict_all(
-                looking.network, looking.names, found, looking.plan, looking.pool, top=top, report=within
+                looking.network, looking.names, found, looking.plan, looking.pool, top=top, report=within,
+                reader=looking.reader,
             )  # fmt: skip
             for each, predicted in said:
                 if video is not None and not predicted.error:
@@ -116,23 +131,30 @@ def _show(running: Command, predicted: Predicted) -> None:
     if predicted.error:
         running.console.print(f"[red]{escape(predicted.error)}[/]", soft_wrap=True)
         return
-    count = "one window" if len(predicted.windows) == 1 else f"{len(predicted.windows)} windows"
+    many = len(next(iter(predicted.answers.values())).windows)
+    count = "one window" if many == 1 else f"{many} windows"
     length = "a still" if predicted.image else f"{predicted.duration:.1f} s, {count}"
     running.console.print(f"{escape(predicted.name)} ({length})", soft_wrap=True)
+    for name, answer in predicted.answers.items():
+        if name:
+            running.console.print(f"head [bold]{escape(name)}[/]", soft_wrap=True)
+        running.console.print(_table(answer))
+    if many > ROWS:
+        running.console.print(f"and {many - ROWS:,} more windows; --output FILE writes all of them.")
+    for note in predicted.notes:
+        running.console.print(f"[yellow]Note:[/] {escape(note)}", soft_wrap=True)
+
+
+def _table(answer: Answer) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("seconds", "label", "score"):
         table.add_column(column, justify="left" if column == "label" else "right")
-    for number, label in enumerate(predicted.labels):
+    for number, label in enumerate(answer.labels):
         table.add_row("all" if number == 0 else "", f"[bold]{escape(label.name)}[/]", f"{label.score:.3f}")
-    for window in predicted.windows[:ROWS] if len(predicted.windows) > 1 else ():
+    for window in answer.windows[:ROWS] if len(answer.windows) > 1 else ():
         first = window.labels[0]
         table.add_row(f"{window.start:.2f}-{window.end:.2f}", escape(first.name), f"{first.score:.3f}")
-    running.console.print(table)
-    if len(predicted.windows) > ROWS:
-        more = len(predicted.windows) - ROWS
-        running.console.print(f"and {more:,} more windows; --output FILE writes all of them.")
-    for note in predicted.notes:
-        running.console.print(f"[yellow]Note:[/] {escape(note)}", soft_wrap=True)
+    return table
 
 
 def _end(running: Command, named: Named, results: list[Predicted], about: dict[str, Any], output: Path | None) -> None:

@@ -1,9 +1,9 @@
 """Caches of optical flow: shards of their own beside the study's, with the same keys.
 
-The flow of the shard `target/NAME.tar` is in `flow/CACHE/target/NAME.tar` in the workspace, on this machine's disk
-wherever the shard itself lies: for each of its samples `KEY.zip` (see `omnisrc.media.flow.pack_flow`; empty where the
-video cannot be read) and `KEY.json`. A file that is used in place has a shard of one sample in `flow/CACHE/files/`.
-`flow/CACHE/flow.json` says how all of it was made.
+The flow of the shard `target/NAME.tar` is in `flow/CACHE/target/NAME.tar` in the workspace, or under that name in the
+object store of new shards (`storage.shards`): for each of its samples `KEY.zip` (see `omnisrc.media.flow.pack_flow`;
+empty where the video cannot be read) and `KEY.json`. A file that is used in place has a shard of one sample in
+`flow/CACHE/files/`. `flow/CACHE/flow.json` says how all of it was made. What lies in the workspace comes first.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from omnisrc.errors import UserError, WorldError
-from omnisrc.shards.store import name_of
-from omnisrc.shards.write import sync_folder
+from omnisrc.shards.read import read_index
+from omnisrc.shards.store import ShardStore, is_remote, name_of, sidecars
+from omnisrc.shards.write import BLOCK, Member, sync_folder
 
 FOLDER, FILES, FACTS = "flow", "files", "flow.json"
 SCHEMA = 1
@@ -43,15 +44,21 @@ class FlowFacts:
 
 @dataclass(frozen=True)
 class FlowCache:
-    """One cache of the workspace `root`."""
+    """One cache of a workspace."""
 
-    root: Path
+    store: ShardStore
     name: str
     facts: FlowFacts
 
     @property
     def folder(self) -> Path:
-        return self.root / FOLDER / self.name
+        return self.store.root / FOLDER / self.name
+
+    def place_of(self, shard: Path) -> str:
+        """The place of a shard of flow that has this name in the workspace: there, or in the object store."""
+        if shard.exists() or not self.store.settings.shards:
+            return shard.relative_to(self.store.root).as_posix()
+        return self.store.place_of(shard)
 
     def shard_of(self, place: str) -> Path:
         """Where the flow of a shard is, by the shard's place, here or in an object store."""
@@ -74,12 +81,37 @@ def default_name(method: str, bound: float) -> str:
     return f"{method}-b{bound:g}"
 
 
-def cache_names(root: Path) -> list[str]:
-    """The caches of a workspace."""
-    return sorted(path.parent.name for path in (root / FOLDER).glob(f"*/{FACTS}"))
+def cache_names(root: Path | ShardStore) -> list[str]:
+    """The caches of a workspace, here and in the object store of its new shards."""
+    store = opened(root)
+    here = {path.parent.name for path in (store.root / FOLDER).glob(f"*/{FACTS}")}
+    there = {place.split("/")[-2] for place in objects_of(store) if place.endswith(f"/{FACTS}")}
+    return sorted(here | there)
 
 
-def begin_cache(root: Path, name: str, facts: FlowFacts) -> FlowCache:
+def objects_of(store: ShardStore) -> dict[str, int]:
+    """URL -> bytes of all files of flow in the object store of new shards."""
+    return store.objects.list(f"{store.settings.shards}/{FOLDER}") if store.settings.shards else {}
+
+
+def opened(root: Path | ShardStore) -> ShardStore:
+    """The store of a workspace; of a folder alone, one without settings."""
+    return root if isinstance(root, ShardStore) else ShardStore(root)
+
+
+def members_of(store: ShardStore, place: str) -> list[Member]:
+    """What the index beside a shard of flow names. `ItemError(STORAGE)` where there is none, or garbage."""
+    with store.holding(sidecars(place, "")[1]) as path:
+        return read_index(path)
+
+
+def bytes_by(members: Sequence[Member]) -> int:
+    """How long a shard of these members is, to the end of its tar."""
+    last = members[-1] if members else Member("", "", 0, 0)
+    return last.offset + -(-last.length // BLOCK) * BLOCK + 2 * BLOCK
+
+
+def begin_cache(root: Path | ShardStore, name: str, facts: FlowFacts) -> FlowCache:
     """The cache of this name, made where there is none.
 
     Raises:
@@ -88,18 +120,21 @@ def begin_cache(root: Path, name: str, facts: FlowFacts) -> FlowCache:
     """
     if not NAME.fullmatch(name):
         raise UserError(f"{name!r} cannot name a cache of flow; use letters, digits and . _ - (at most 80).")
-    path = root / FOLDER / name / FACTS
-    if path.exists():
-        there = asdict(read_cache(root, name).facts)
+    store = opened(root)
+    path = store.root / FOLDER / name / FACTS
+    if path.exists() or (store.settings.shards and store.size(store.place_of(path)) is not None):
+        there = asdict(read_cache(store, name).facts)
         for key, value in asdict(facts).items():
             if there[key] != value:
                 raise UserError(
                     f"The cache {name} was made with another {key} ({there[key]!r}, now {value!r}); extract under"
                     f" another --cache NAME, or remove {path.parent} to make it again."
                 )
-    else:
+    if not path.exists():
         _write_facts(path, facts)
-    return FlowCache(root, name, facts)
+    if store.settings.shards and store.size(store.place_of(path)) is None:
+        store.put([path])
+    return FlowCache(store, name, facts)
 
 
 def _write_facts(path: Path, facts: FlowFacts) -> None:
@@ -117,15 +152,16 @@ def _write_facts(path: Path, facts: FlowFacts) -> None:
         raise WorldError(f"{path} could not be written: {error.strerror or error}") from error
 
 
-def read_cache(root: Path, name: str = "") -> FlowCache:
+def read_cache(root: Path | ShardStore, name: str = "") -> FlowCache:
     """The cache of this name; without one, the only cache that there is.
 
     Raises:
         UserError: there is no such cache, none at all, several without a name, or its facts are damaged.
     """
-    names = cache_names(root)
+    store = opened(root)
+    names = cache_names(store)
     if not names:
-        raise UserError(f"There is no flow in {root}; extract it with `omnisrc flow`.")
+        raise UserError(f"There is no flow in {store.root}; extract it with `omnisrc flow`.")
     if not name and len(names) > 1:
         raise UserError(
             f"There are several caches of flow ({', '.join(names)}); name one with --set"
@@ -137,26 +173,54 @@ def read_cache(root: Path, name: str = "") -> FlowCache:
             f"There is no cache of flow {name!r} (there are: {', '.join(names)}); extract it with"
             f" `omnisrc flow --cache {name}`, or name another with --set train.flow=NAME (or eval.flow)."
         )
-    path = root / FOLDER / name / FACTS
+    path = store.root / FOLDER / name / FACTS
+    return FlowCache(store, name, read_facts(store, path))
+
+
+def read_facts(store: ShardStore, path: Path) -> FlowFacts:
+    """What `flow.json` of a cache says, that in the workspace or else that in the object store.
+
+    Raises:
+        UserError: it is damaged.
+    """
     try:
-        said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        facts = FlowFacts(**{key: value for key, value in said.items() if key != "schema"})
+        text = path.read_bytes() if path.exists() else _text(store, store.place_of(path))
+        said: dict[str, Any] = json.loads(text)
+        return FlowFacts(**{key: value for key, value in said.items() if key != "schema"})
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"The file {path} is damaged; remove {path.parent} and run `omnisrc flow` again.") from error
-    return FlowCache(root, name, facts)
 
 
-def remove_unclaimed(root: Path, places: Iterable[str]) -> None:
-    """Removes from all caches the flow of shards that are none of `places`, finished or not. That of files that are
-    used in place stays."""
+def _text(store: ShardStore, place: str) -> bytes:
+    return store.read(place, 0, store.size(place) or 0)
+
+
+def flow_files(store: ShardStore) -> dict[str, int]:
+    """Place -> bytes of all files of flow, here and in the object store; folders of clips that were begun have 0."""
+    found = {
+        path.relative_to(store.root).as_posix(): path.stat().st_size if path.is_file() else 0
+        for path in sorted((store.root / FOLDER).glob("*/*/*"))
+    }
+    return found | objects_of(store)
+
+
+def unclaimed(store: ShardStore, places: Iterable[str]) -> dict[str, int]:
+    """Place -> bytes of the flow of shards that are none of `places`, finished or not. That of files that are used in
+    place has an owner always."""
     known = {"/".join(name_of(place).split("/")[-2:]).removesuffix(".tar") for place in places}
-    for name in cache_names(root):
-        folder = root / FOLDER / name
-        for path in folder.glob("*/*"):
-            kind = path.parent.name
-            if kind == FILES or f"{kind}/{path.name.partition('.')[0]}" in known:
-                continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+
+    def is_claimed(place: str) -> bool:
+        kind, name = place.split("/")[-2:]
+        return kind == FILES or f"{kind}/{name.partition('.')[0]}" in known
+
+    files = {place: size for place, size in flow_files(store).items() if not place.endswith(f"/{FACTS}")}
+    return {place: size for place, size in files.items() if not is_claimed(place)}
+
+
+def remove_flow(store: ShardStore, places: Iterable[str]) -> None:
+    """Removes files of flow, and folders of clips that were begun."""
+    for place in places:
+        if not is_remote(place) and (store.root / place).is_dir():
+            shutil.rmtree(store.root / place, ignore_errors=True)
+        else:
+            store.delete([place])

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from omnisrc.data.flow_cache import FIELD, FlowCache, read_cache
+from omnisrc.data.flow_cache import FIELD, FlowCache, members_of, read_cache
 from omnisrc.data.manifest import Manifest
 from omnisrc.data.samples import Choose, Decoded, FrameCache, SampleReader, SampleTable
 from omnisrc.data.transforms import Frames
 from omnisrc.errors import ErrorClass, ItemError, UserError
-from omnisrc.media.flow import PackedFlow
-from omnisrc.shards.read import read_index
+from omnisrc.media.flow import PackedFlow, brought_down
 from omnisrc.shards.store import ShardStore
 
 Modality = Literal["rgb", "flow"]
@@ -41,7 +39,7 @@ def reader_of(
     if modality == "rgb":
         return SampleReader(SampleTable.of(rows, root), short_side, cache, name)
     store = root if isinstance(root, ShardStore) else ShardStore(root)
-    return FlowReader(flow_table(rows, store, read_cache(store.root, flow)), short_side, cache, name)
+    return FlowReader(flow_table(rows, store, read_cache(store, flow)), short_side, cache, name)
 
 
 def flow_table(rows: Manifest, store: ShardStore, flow: FlowCache) -> SampleTable:
@@ -58,19 +56,20 @@ def flow_table(rows: Manifest, store: ShardStore, flow: FlowCache) -> SampleTabl
             " train.modality=rgb, or leave their source out of --mix."
         )
     paths: dict[str, int] = {}
-    indices: dict[Path, dict[str, tuple[int, int]]] = {}
+    indices: dict[Path, tuple[str, dict[str, tuple[int, int]]]] = {}
     files, offsets, lengths = (np.zeros(len(table), np.int64) for _ in range(3))
     missing: list[int] = []
     keys = rows.table["key"].to_pylist()
     for row in range(len(table)):
         shard, key = _place(flow, table, row, keys[row])
         if shard not in indices:
-            indices[shard] = _members(shard)
-        if key not in indices[shard]:
+            indices[shard] = _members(flow, shard)
+        place, members = indices[shard]
+        if key not in members:
             missing.append(row)
             continue
-        files[row] = paths.setdefault(shard.relative_to(store.root).as_posix(), len(paths))
-        offsets[row], lengths[row] = indices[shard][key]
+        files[row] = paths.setdefault(place, len(paths))
+        offsets[row], lengths[row] = members[key]
     if missing:
         raise UserError(_advice(rows, table, missing, flow))
     nothing = np.zeros(len(table), np.float32)
@@ -87,11 +86,12 @@ def _place(flow: FlowCache, table: SampleTable, row: int, key: str) -> tuple[Pat
     return shard, shard.stem
 
 
-def _members(shard: Path) -> dict[str, tuple[int, int]]:
-    """Key -> offset and length of the fields in a shard of flow; empty where there is no such shard."""
-    if not shard.exists():
-        return {}
-    return {member.key: (member.offset, member.length) for member in read_index(shard) if member.ext == FIELD}
+def _members(flow: FlowCache, shard: Path) -> tuple[str, dict[str, tuple[int, int]]]:
+    """The place of a shard of flow, and key -> offset and length of its fields; none where there is no such shard."""
+    place = flow.place_of(shard)
+    if flow.store.size(place) is None:
+        return place, {}
+    return place, {m.key: (m.offset, m.length) for m in members_of(flow.store, place) if m.ext == FIELD}
 
 
 def _advice(rows: Manifest, table: SampleTable, missing: Sequence[int], flow: FlowCache) -> str:
@@ -112,8 +112,7 @@ class FlowReader(SampleReader):
     """The quantised flow (n, H, W, 2) of the samples in a table of `flow_table`, x and y, 0..255 with 127 at rest.
 
     A clip of N frames has N - 1 fields, and those are what a clip's numbers count. Fields are brought down to
-    `short_side` as pictures are: what they say stays in pixels of the size at which they were estimated, by the
-    custom of TSN and MMAction2.
+    `short_side` (`omnisrc.media.flow.brought_down`).
     """
 
     channels = 2
@@ -138,16 +137,7 @@ class FlowReader(SampleReader):
 
     def _fields(self, packed: PackedFlow, indices: NDArray[np.integer]) -> Frames:
         wanted, places = np.unique(indices, return_inverse=True)
-        return np.stack([self._small(field) for field in packed.fields(wanted)])[places]
-
-    def _small(self, field: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        height, width = field.shape[:2]
-        shrink = self.short_side / min(width, height) if self.short_side else 1.0
-        if shrink >= 1.0:
-            return field
-        size = (max(self.short_side, round(width * shrink)), max(self.short_side, round(height * shrink)))
-        how = cv2.INTER_AREA if shrink <= 0.5 else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(field, size, interpolation=how), dtype=np.uint8)
+        return np.stack([brought_down(field, self.short_side) for field in packed.fields(wanted)])[places]
 
     def _size(self, count: int, width: int, height: int) -> int:
         shrink = min(1.0, self.short_side / min(width, height)) if self.short_side else 1.0

@@ -23,6 +23,7 @@ from omnisrc.evaluate.scores import ScoreTable
 from omnisrc.evaluate.scoring import Scored, Scorer, merge
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.models import Recogniser, load_model
+from omnisrc.models.choose_head import choose_head, head_meta, head_names
 from omnisrc.models.compiling import compile_trunk
 from omnisrc.models.precision import precision_of
 from omnisrc.shards.store import ShardStore
@@ -90,17 +91,19 @@ def evaluate(
         torch.set_num_threads(settings.threads)
     device = choose_device(settings.device)
     model, loaded = load_model(checkpoint)
-    check_classes(checkpoint, dict(loaded.meta), model, rows)
-    protocol = evaluation_protocol(sampling_of(model, dict(loaded.meta)), settings)
+    meta, head = dict(loaded.meta), head_for(checkpoint, model, dict(loaded.meta), rows, settings.head)
+    if head:
+        choose_head(model, head, checkpoint)
+        meta = head_meta(meta, head)
+    check_classes(checkpoint, meta, model, rows)
+    protocol = evaluation_protocol(sampling_of(model, meta), settings)
     precision = precision_of(settings.amp, device)
     model.to(device).to(memory_format=model.memory_format)
     task = create_task(rows.task, rows.classes)
     if settings.compile:
         compile_trunk(model)
     scorer = Scorer(
-        reader_of(
-            rows, root, model.input.modality, flow_of(settings, dict(loaded.meta)), short_side=protocol.short_side
-        ),
+        reader_of(rows, root, model.input.modality, flow_of(settings, meta), short_side=protocol.short_side),
         protocol,
         task,
         batch=settings.batch_size,
@@ -124,6 +127,7 @@ def evaluate(
         "checkpoint_sha256": loaded.sha256,
         "model": model.name,
         "task": task.name,
+        **({"head": head} if head else {}),
         "protocol": {**asdict(protocol), "precision": precision},
         "class_accuracy": settings.class_accuracy,
         "expected": len(rows) if expected is None else expected,
@@ -166,6 +170,30 @@ def score_table(scored: Scored, rows: Manifest, origins: Mapping[int, Origin], a
         rows.classes,
         about,
     )
+
+
+def head_for(checkpoint: Path, model: Recogniser, meta: Mapping[str, Any], rows: Manifest, asked: str) -> str:
+    """The head that is scored on the rows: as asked for, else the one whose metadata name the rows' class list; empty
+    where there is one alone.
+
+    Raises:
+        UserError: no head, or more than one, answers for that list.
+    """
+    if asked or not head_names(model):
+        return asked
+    by_head = {name: head_meta(meta, name) for name in head_names(model)}
+    fits = [
+        name
+        for name, said in by_head.items()
+        if said.get("class_list_sha256") == rows.class_list_sha256 or said.get("classes") == list(rows.classes)
+    ]
+    if len(fits) != 1:
+        raise UserError(
+            f"The checkpoint {checkpoint} has several heads ({', '.join(by_head)}), and of them"
+            f" {' and '.join(fits) or 'none'} answer{'' if fits else 's'} for the target's class list"
+            f" {rows.class_list}; choose one with --head NAME."
+        )
+    return fits[0]
 
 
 def check_classes(checkpoint: Path, meta: dict[str, Any], model: Recogniser, rows: Manifest) -> None:

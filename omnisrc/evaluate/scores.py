@@ -184,7 +184,7 @@ def _table(table: pa.Table, classes: tuple[str, ...], about: Mapping[str, Any]) 
 def _labels(table: pa.Table, count: int) -> NDArray[np.int64] | NDArray[np.int8]:
     """The class of each row, or whether it has each class. ValueError: labels of other classes."""
     if "labels" not in table.column_names:
-        labels = table["label"].to_numpy().astype(np.int64)
+        labels: NDArray[np.int64] = table["label"].to_numpy().astype(np.int64)
         if labels.size and not 0 <= labels.min() <= labels.max() < count:
             raise ValueError(f"a label is none of {count} classes")
         return labels

@@ -23,6 +23,7 @@ class EvalSettings:
     # counts a class that was predicted and has no clips as 0
     crop_size: int = 0  # 0: as in training; with three crops the short side
     short_side: int = 0  # 0: as in training
+    head: str = ""  # of a checkpoint with several heads; empty: the one that answers for the target's class list
     flow: str = ""  # cache of flow, for a student of flow; empty: the one that it was trained on, else the only one
     batch_size: int = 16  # samples that are decoded together
     views: int = 64  # clips in one forward pass

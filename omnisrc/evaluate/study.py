@@ -20,6 +20,7 @@ from omnisrc.evaluate.evaluation import Origin, evaluate
 from omnisrc.evaluate.scores import clip_name
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.models import read_meta
+from omnisrc.models.choose_head import head_meta
 from omnisrc.models.pretrained.folder import is_pretrained
 from omnisrc.shards.store import store_of
 from omnisrc.study import Study
@@ -50,10 +51,10 @@ def evaluate_checkpoint(
     """
     if not checkpoint.is_file() and not is_pretrained(checkpoint):
         raise UserError(f"There is no checkpoint {checkpoint}; name a file, or a run with --run.")
-    meta = read_meta(checkpoint)
+    settings, meta = study.section(EvalSettings), read_meta(checkpoint)
+    of_head = head_meta(meta, settings.head) if settings.head else meta
     task = MULTI_LABEL if meta.get("task") == MULTI_LABEL else "auto"
-    rows = target_manifest(study, split, meta.get("class_list_sha256"), task)
-    settings = study.section(EvalSettings)
+    rows = target_manifest(study, split, of_head.get("class_list_sha256"), task)
     started = study.database().read(now)
     origins, expected = study.database().read(lambda session: _origins(session, rows, split))
     figures = evaluate(

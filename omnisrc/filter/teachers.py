@@ -151,12 +151,19 @@ def _released_meta(path: Path) -> dict[str, Any]:
 
 
 def _input_of(model: Recogniser, meta: Mapping[str, Any], settings: FilterSettings) -> TeacherInput:
+    from omnisrc.models.choose_head import head_names
+
     sampling = meta.get("sampling") or {}
     spec = model.input
     if spec.modality == "flow":
         raise UserError(
             f"The teacher {model.name} sees optical flow, and what was crawled is judged by its frames; name a teacher"
             " of RGB, or score this one on the target with `omnisrc eval`."
+        )
+    if heads := head_names(model):
+        raise UserError(
+            f"The teacher {model.name} has several heads ({', '.join(heads)}), and a study has one class"
+            " list; name a teacher with one head."
         )
     if meta.get("task") == MULTI_LABEL:
         raise UserError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -9,7 +10,9 @@ from omnisrc.data.flow_cache import FlowFacts
 from omnisrc.errors import UserError
 from omnisrc.flow.settings import FlowSettings
 from omnisrc.media.flow import FlowChunk, is_there, opencv_version
+from omnisrc.media.flow_parts import PartFlow
 from omnisrc.media.guard import GuardPool
+from omnisrc.media.sampling import SampleFrames
 from omnisrc.media.source import Source
 
 PATIENCE = 10
@@ -17,13 +20,25 @@ PATIENCE = 10
 
 
 class Estimator(Protocol):
-    """Gives some of the fields of a window of a video, as images; may be called in several threads."""
+    """Gives fields of a video; may be called in several threads."""
 
     @property
     def facts(self) -> FlowFacts: ...
 
     def __call__(self, source: Source, window: tuple[float, float], first: int, count: int) -> FlowChunk:
-        """The fields `first` .. `first + count - 1`; raises ItemError for what cannot be read."""
+        """The fields `first` .. `first + count - 1` of a window as images. ItemError for what cannot be read."""
+
+    def part(
+        self,
+        source: Source,
+        windows: Sequence[tuple[float, float]],
+        sampling: SampleFrames,
+        *,
+        shown_side: int,
+        pictures: bool,
+        origin: int | None,
+    ) -> PartFlow:
+        """The fields that `sampling` takes of each window, as `flow_parts.part_flow` has them, with the same errors."""
 
 
 class OpenCvEstimator:
@@ -38,6 +53,23 @@ class OpenCvEstimator:
         return self.pool.flow_chunk(
             source, window, first, count, PATIENCE * self.pool.timeout_s, method=settings.method, bound=settings.bound,
             short_side=settings.short_side, form=settings.format, quality=settings.quality,
+        )  # fmt: skip
+
+    def part(
+        self,
+        source: Source,
+        windows: Sequence[tuple[float, float]],
+        sampling: SampleFrames,
+        *,
+        shown_side: int,
+        pictures: bool,
+        origin: int | None,
+    ) -> PartFlow:
+        settings = self.settings
+        return self.pool.part_flow(
+            source, windows, sampling, PATIENCE * self.pool.timeout_s, method=settings.method, bound=settings.bound,
+            short_side=settings.short_side, form=settings.format, quality=settings.quality, shown_side=shown_side,
+            pictures=pictures, origin=origin,
         )  # fmt: skip
 
 

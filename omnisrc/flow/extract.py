@@ -1,7 +1,9 @@
 """Extraction: pieces of work to shards of flow, resumable to the clip, and safe beside another of its kind.
 
 A piece is worked on by whoever holds its lock. Its clips are kept one by one in `NAME.work/` until all are there; then
-they become `NAME.tar` in one step, so a shard of flow is whole or not there.
+they become `NAME.tar` in one step, so a shard of flow is whole or not there. Where `storage.shards` names an object
+store it is put there then, its index first. (Machines do not see each other's locks: two that work on one piece put
+the same shard twice.)
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from omnisrc.data.flow_cache import FIELD, SCHEMA, FlowCache
+from omnisrc.data.flow_cache import FIELD, SCHEMA, FlowCache, bytes_by, members_of
 from omnisrc.errors import ErrorClass, Interrupted, ItemError, WorldError
 from omnisrc.flow.estimators import Estimator
 from omnisrc.flow.work import Piece
 from omnisrc.media.flow import Format, pack_flow
 from omnisrc.media.source import MediaRef, Source
-from omnisrc.shards.read import read_bytes, read_index
+from omnisrc.shards.objects import StoreError
+from omnisrc.shards.read import read_index
 from omnisrc.shards.store import ShardStore
 from omnisrc.shards.write import ShardWriter, index_path, storage_error
 
@@ -152,11 +155,13 @@ class Extraction:
             raise Stopped
 
     def _extract(self, piece: Piece, clips: ThreadPoolExecutor) -> None:
-        work = piece.out.with_suffix(".work")
-        if is_whole(piece):
+        work, place = piece.out.with_suffix(".work"), self.cache.place_of(piece.out)
+        if is_whole(self.store, piece, place):
             shutil.rmtree(work, ignore_errors=True)  # of a process that was killed before it could
-            members = [member for member in read_index(piece.out) if member.ext == FIELD]
-            broken = {told(piece, m.key): said_error(piece.out, m.key) for m in members if not m.length}
+            self._publish(piece)
+            place = self.cache.place_of(piece.out)
+            members = [member for member in members_of(self.store, place) if member.ext == FIELD]
+            broken = {told(piece, m.key): said_error(self.store, place, m.key) for m in members if not m.length}
             with self._lock:
                 self.done.there += len(members) - len(broken)
                 self.done.unreadable |= broken
@@ -253,6 +258,14 @@ class Extraction:
                 writer.write(clip.key, fields)
             writer.close()
         shutil.rmtree(work, ignore_errors=True)
+        self._publish(piece)
+
+    def _publish(self, piece: Piece) -> None:
+        """Puts a shard that was built here where new shards go."""
+        if piece.out.exists():
+            files = [index_path(piece.out), piece.out]
+            self.store.put(files)
+            self.store.settle(files)
 
     def _advance(self, count: int, more: int) -> None:
         """So many clips are done, and so many more are expected than was said."""
@@ -269,14 +282,18 @@ class Stopped(Exception):
     """The user asked to stop; for the threads alone."""
 
 
-def is_whole(piece: Piece) -> bool:
-    """Whether the piece's flow is there. That of a file is not where the file has changed since."""
-    if not piece.out.exists() or not index_path(piece.out).exists():
+def is_whole(store: ShardStore, piece: Piece, place: str) -> bool:
+    """Whether the piece's flow is at a place, as long as its index says. That of a file is not where the file has
+    changed since."""
+    try:
+        size = store.size(place)
+        if size is None or size != bytes_by(members_of(store, place)):
+            return False
+        return not piece.file or about_of(store, place, piece.out.stem).get("source") == origin_of_file(piece)
+    except StoreError:
+        raise
+    except (ItemError, ValueError):  # its index is missing or garbage, or its JSON
         return False
-    if not piece.file:
-        return True
-    said = about_of(piece.out, piece.out.stem).get("source")
-    return said == origin_of_file(piece)
 
 
 def origin_of_file(piece: Piece) -> dict[str, Any]:
@@ -289,17 +306,17 @@ def origin_of_file(piece: Piece) -> dict[str, Any]:
     return {"path": piece.place, "window": window, "bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns}
 
 
-def about_of(shard: Path, key: str) -> dict[str, Any]:
+def about_of(store: ShardStore, place: str, key: str) -> dict[str, Any]:
     """What the JSON of one clip in a shard of flow says."""
-    for member in read_index(shard):
+    for member in members_of(store, place):
         if (member.key, member.ext) == (key, "json"):
-            found: dict[str, Any] = json.loads(read_bytes(shard, member.offset, member.length))
+            found: dict[str, Any] = json.loads(store.read(place, member.offset, member.length))
             return found
     return {}
 
 
-def said_error(shard: Path, key: str) -> str:
-    about = about_of(shard, key)
+def said_error(store: ShardStore, place: str, key: str) -> str:
+    about = about_of(store, place, key)
     return f"{about.get('error')}: {about.get('detail')}"
 
 

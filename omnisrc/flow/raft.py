@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 import torchvision
 from torch import nn
@@ -13,9 +15,11 @@ from torchvision.models.optical_flow import raft_large, raft_small
 from omnisrc.errors import UserError
 from omnisrc.flow.estimators import PATIENCE, facts_of
 from omnisrc.flow.settings import FlowSettings
-from omnisrc.media.flow import Field, FlowChunk, encode_levels, quantise
+from omnisrc.media.flow import Field, FlowChunk, brought_down, encode_levels, quantise
+from omnisrc.media.flow_parts import PartFlow, as_kept, nothing
 from omnisrc.media.guard import GuardPool
 from omnisrc.media.phash import Rgb
+from omnisrc.media.sampling import SampleFrames
 from omnisrc.media.source import Source
 from omnisrc.models.checkpoints.container import open_contents
 
@@ -54,12 +58,41 @@ class RaftEstimator:
             source, window, first, count, PATIENCE * self.pool.timeout_s, short_side=settings.short_side
         )
         images: list[bytes] = []
-        for at in range(0, len(frames) - 1, PAIRS):
-            with self._turn:
-                fields = raft_fields(self.network, frames[at : at + PAIRS + 1], self.device)
-            for field in fields:
-                images += encode_levels(quantise(field, settings.bound), settings.format, settings.quality)
+        for field in self._fields(frames[:-1], frames[1:]):
+            images += encode_levels(quantise(field, settings.bound), settings.format, settings.quality)
         return FlowChunk(images, whole, frames.shape[2], frames.shape[1], fps)
+
+    def part(
+        self,
+        source: Source,
+        windows: Sequence[tuple[float, float]],
+        sampling: SampleFrames,
+        *,
+        shown_side: int,
+        pictures: bool,
+        origin: int | None,
+    ) -> PartFlow:
+        settings = self.settings
+        found = self.pool.part_pairs(
+            source, windows, sampling, PATIENCE * self.pool.timeout_s, short_side=settings.short_side, origin=origin
+        )
+        if not len(found.firsts):
+            return PartFlow(*nothing(), found.seconds, found.counts, found.end)
+        needed, places = np.unique(found.firsts, return_inverse=True)
+        fields = np.stack([
+            as_kept(quantise(field, settings.bound), settings.format, settings.quality, shown_side)
+            for field in self._fields(found.frames[needed], found.frames[needed + 1])
+        ])  # fmt: skip
+        seen = nothing()[1]
+        if pictures:
+            seen = np.stack([brought_down(frame, shown_side) for frame in found.frames[needed]])[places]
+        return PartFlow(fields[places], seen, found.seconds, found.counts, found.end)
+
+    def _fields(self, ones: Rgb, twos: Rgb) -> Iterator[Field]:
+        for at in range(0, len(ones), PAIRS):
+            with self._turn:
+                fields = raft_fields(self.network, ones[at : at + PAIRS], twos[at : at + PAIRS], self.device)
+            yield from fields
 
 
 def find_weights(named: str, models: Path) -> Path:
@@ -102,15 +135,19 @@ def network_of(path: Path, state: dict[str, torch.Tensor]) -> nn.Module:
 
 
 @torch.inference_mode()
-def raft_fields(network: nn.Module, frames: Rgb, device: torch.device) -> Field:
-    """Frames (n, H, W, 3) -> the fields between neighbours (n - 1, H, W, 2), after the last of RAFT's updates.
+def raft_fields(network: nn.Module, ones: Rgb, twos: Rgb, device: torch.device) -> Field:
+    """Frames (n, H, W, 3) and the ones after them -> the fields between them (n, H, W, 2), after the last of RAFT's
+    updates.
 
     Sides are padded by their last row and column to a multiple of 8, and to 128 at least.
     """
-    height, width = frames.shape[1:3]
-    pixels = torch.from_numpy(frames).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    height, width = ones.shape[1:3]
     pad = [max(LEAST, -(-side // MULTIPLE) * MULTIPLE) - side for side in (width, height)]
-    pixels = nn.functional.pad(pixels, (0, pad[0], 0, pad[1]), mode="replicate")
-    found = network(pixels[:-1], pixels[1:])[-1][..., :height, :width]
+
+    def pixels(frames: Rgb) -> torch.Tensor:
+        wide = torch.from_numpy(frames).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+        return nn.functional.pad(wide, (0, pad[0], 0, pad[1]), mode="replicate")
+
+    found = network(pixels(ones), pixels(twos))[-1][..., :height, :width]
     fields: Field = found.permute(0, 2, 3, 1).float().cpu().numpy()
     return fields

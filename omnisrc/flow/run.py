@@ -16,7 +16,8 @@ from omnisrc.flow.settings import FlowSettings
 from omnisrc.flow.work import Piece, file_pieces, target_pieces, web_pieces
 from omnisrc.media.settings import MediaSettings
 from omnisrc.media.shared_guard import shared_pool
-from omnisrc.shards.store import store_of
+from omnisrc.shards.places import open_storage
+from omnisrc.shards.store import ShardStore, store_of
 from omnisrc.shards.turns import using_shards
 from omnisrc.study import Study
 
@@ -57,7 +58,7 @@ def extract_flow(
 
     Raises:
         UserError: the method is not there, or there is nothing to extract from.
-        WorldError: the disk fails.
+        WorldError: the disk or the object store fails.
         Interrupted: Ctrl-C.
     """
     if wish.path is not None and (wish.split or wish.web):
@@ -67,17 +68,17 @@ def extract_flow(
     pool = shared_pool(media)
     estimate = make_estimator(settings, pool, study.models)
     name = wish.cache or default_name(settings.method, settings.bound)
-    draft = FlowCache(study.root, name, estimate.facts)
+    store = ShardStore(study.root) if wish.path is not None else store_of(study)  # plain videos are this machine's
+    draft = FlowCache(store, name, estimate.facts)
     pieces: list[Piece] = []
     if wish.path is not None:
         pieces = file_pieces(draft, wish.path)
     else:
         pieces += target_pieces(study, draft, splits) if splits else []
         pieces += web_pieces(study, draft) if wish.web else []
-    cache = begin_cache(study.root, name, estimate.facts)
-    extraction = Extraction(
-        cache, store_of(study), estimate, threads=pool.size, most_frames=settings.most_frames, report=report
-    )
+        open_storage(study)
+    cache = begin_cache(store, name, estimate.facts)
+    extraction = Extraction(cache, store, estimate, threads=pool.size, most_frames=settings.most_frames, report=report)
     turn: AbstractContextManager[None] = nullcontext() if wish.path is not None else using_shards(study)
     with turn:
         return cache, extraction.run(pieces)

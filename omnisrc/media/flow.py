@@ -81,6 +81,11 @@ def _field(found: Any) -> Field:
     return np.asarray(found, dtype=np.float32)
 
 
+def grey_of(picture: Rgb) -> Grey:
+    """What OpenCV's methods compare."""
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
 def quantise(field: Field, bound: float = 20.0) -> Levels:
     """Displacements in [-bound, bound] (others are clipped) to 0..255, truncated: TSN's and MMAction2's rule.
 
@@ -117,6 +122,20 @@ def decode_levels(x: bytes, y: bytes) -> Levels:
     return np.stack(found, axis=-1)
 
 
+def brought_down(levels: Levels, short_side: int) -> Levels:
+    """A field (H, W, 2) scaled down to `short_side` as a picture is, never enlarged (0: as it is).
+
+    What it says stays in pixels of the size at which it was estimated, by the custom of TSN and MMAction2.
+    """
+    height, width = levels.shape[:2]
+    shrink = short_side / min(width, height) if short_side else 1.0
+    if shrink >= 1.0:
+        return levels
+    size = (max(short_side, round(width * shrink)), max(short_side, round(height * shrink)))
+    how = cv2.INTER_AREA if shrink <= 0.5 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(levels, size, interpolation=how), dtype=np.uint8)
+
+
 def flow_chunk(
     source: Source,
     window: tuple[float, float],
@@ -141,7 +160,7 @@ def flow_chunk(
         before: Grey | None = None
         wanted = range(start + first, min(start + first + count + 1, stop))
         for _, picture in video.each_frame(wanted, short_side):
-            grey = np.asarray(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+            grey = grey_of(picture)
             if before is not None:
                 images += encode_levels(quantise(estimate(before, grey), bound), form, quality)
             before = grey

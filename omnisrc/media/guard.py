@@ -23,6 +23,7 @@ from omnisrc.media.answers import meta_of
 from omnisrc.media.clips import ClipFrames
 from omnisrc.media.encode import EncodedClip
 from omnisrc.media.flow import FlowChunk
+from omnisrc.media.flow_parts import PartFlow, PartPairs
 from omnisrc.media.guard_process import GuardProcess, Killed
 from omnisrc.media.image import LandedImage
 from omnisrc.media.phash import Rgb
@@ -169,6 +170,24 @@ class GuardPool:
         asked = {"window": list(window), "first": first, "count": count, **params}
         fields, (frames,) = self.call("frames_chunk", source, timeout_s, **asked)
         return np.asarray(frames, dtype=np.uint8), fields["frames"], fields["fps"]
+
+    def part_flow(
+        self, source: Source, windows: Sequence[tuple[float, float]], sampling: SampleFrames,
+        timeout_s: float | None = None, **params: Any,
+    ) -> PartFlow:  # fmt: skip
+        """`flow_parts.part_flow` in a guard process, with the same parameters and errors."""
+        asked = {"windows": [list(window) for window in windows], "sampling": asdict(sampling), **params}
+        meta, (seconds, fields, pictures) = self.call("part_flow", source, timeout_s, **asked)
+        return PartFlow(np.asarray(fields), np.asarray(pictures), np.asarray(seconds), meta["counts"], meta["end"])
+
+    def part_pairs(
+        self, source: Source, windows: Sequence[tuple[float, float]], sampling: SampleFrames,
+        timeout_s: float | None = None, **params: Any,
+    ) -> PartPairs:  # fmt: skip
+        """`flow_parts.part_pairs` in a guard process, with the same parameters and errors."""
+        asked = {"windows": [list(window) for window in windows], "sampling": asdict(sampling), **params}
+        meta, (seconds, firsts, frames) = self.call("part_pairs", source, timeout_s, **asked)
+        return PartPairs(np.asarray(frames), np.asarray(firsts), np.asarray(seconds), meta["counts"], meta["end"])
 
     def pids(self) -> list[int]:
         """The processes that run now."""

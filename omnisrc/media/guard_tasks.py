@@ -9,6 +9,7 @@ from typing import Any
 from omnisrc.media.clips import clip_frames
 from omnisrc.media.encode import cut_clip
 from omnisrc.media.flow import flow_chunk, frames_chunk
+from omnisrc.media.flow_parts import part_flow, part_pairs
 from omnisrc.media.followed import Followed
 from omnisrc.media.image import allowed_size, land_image, upright_image
 from omnisrc.media.parts import part_clips, part_frames, peek_video
@@ -102,6 +103,18 @@ def frames_chunk_task(source: Source, params: Mapping[str, Any]) -> Answer:
     return {"frames": count, "fps": fps}, [frames]
 
 
+def part_flow_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """`flow_parts.part_flow`: how the part ends; the times of the fields, the fields, and the pictures."""
+    found = part_flow(source, **{**params, "sampling": SampleFrames(**params["sampling"])})
+    return {"end": found.end, "counts": found.counts}, [found.seconds, found.fields, found.pictures]
+
+
+def part_pairs_task(source: Source, params: Mapping[str, Any]) -> Answer:
+    """`flow_parts.part_pairs`: how the part ends; the times and first frames of the fields, and the frames."""
+    found = part_pairs(source, **{**params, "sampling": SampleFrames(**params["sampling"])})
+    return {"end": found.end, "counts": found.counts}, [found.seconds, found.firsts, found.frames]
+
+
 TASKS: dict[str, Callable[[Source, Mapping[str, Any]], Answer]] = {
     "land_image": land_image_task,
     "probe_video": probe_video_task,
@@ -115,4 +128,6 @@ TASKS: dict[str, Callable[[Source, Mapping[str, Any]], Answer]] = {
     "part_frames": part_frames_task,
     "flow_chunk": flow_chunk_task,
     "frames_chunk": frames_chunk_task,
+    "part_flow": part_flow_task,
+    "part_pairs": part_pairs_task,
 }

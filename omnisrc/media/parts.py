@@ -149,19 +149,19 @@ def part_clips(
 
 
 def chosen_frames(
-    seconds: npt.NDArray[np.float64], windows: Sequence[tuple[float, float]], sampling: SampleFrames
+    seconds: npt.NDArray[np.float64], windows: Sequence[tuple[float, float]], sampling: SampleFrames, ends: int = 0
 ) -> tuple[npt.NDArray[np.int64], list[int]]:
-    """Of frames shown at `seconds` (n,): the numbers of those that `sampling` takes of each window, one window after
-    the other, and how many frames each window has."""
+    """Of frames shown at `seconds` (n,): the numbers of those that `sampling` takes of each window (start, end in
+    seconds), one window after the other, and how many each has to choose from: all but its last `ends`."""
     rng = np.random.default_rng(0)
     chosen, counts = [np.zeros(0, np.int64)], []
     for window in windows:
         low, high = (int(np.searchsorted(seconds, time - TOLERANCE_S)) for time in window)
-        counts.append(high - low)
-        if high > low:
+        counts.append(max(0, high - low - ends))
+        if counts[-1]:
             span = float(seconds[high - 1] - seconds[low])
             fps = (high - low - 1) / span if span > 0 else None
-            chosen.append(sampling(high - low, rng, fps=fps, start_index=low).astype(np.int64))
+            chosen.append(sampling(counts[-1], rng, fps=fps, start_index=low).astype(np.int64))
     return np.concatenate(chosen), counts
 
 

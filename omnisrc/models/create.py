@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from omnisrc.errors import UserError
@@ -25,6 +25,7 @@ from omnisrc.models.families import (
     video_transformers,
     x3d,
 )
+from omnisrc.models.heads.several import several
 from omnisrc.models.inputs import Modality
 from omnisrc.models.modality import see_flow
 from omnisrc.models.recogniser import Recogniser
@@ -58,13 +59,20 @@ def model_names() -> list[str]:
 
 
 def create_model(
-    name: str, num_classes: int, *, modality: Modality | None = None, in_channels: int = 0, **args: Any
+    name: str,
+    num_classes: int,
+    *,
+    modality: Modality | None = None,
+    in_channels: int = 0,
+    heads: Mapping[str, int] | None = None,
+    **args: Any,
 ) -> Recogniser:
     """A fresh recogniser. `args` are the family's: `width` (channels of the stem), `dropout`, `zero_init_gamma`.
 
     `tsn_timm.convnext_tiny` is short for `tsn_timm` with `trunk="convnext_tiny"`.
     `modality="flow"` (or another number of `in_channels` than 3) gives one of optical flow; see
-    `omnisrc.models.modality.see_flow`.
+    `omnisrc.models.modality.see_flow`. `heads={"verb": 97, "noun": 300}` gives one head for each class list, the first
+    of which has `num_classes`; it answers with a dict of logits (`omnisrc.models.heads.several`).
 
     Raises UserError for an unknown name or argument, and for values that make no network.
     """
@@ -88,11 +96,16 @@ def create_model(
         raise UserError(f"model {name} has no modality {modality!r}: {_meant(str(modality), ['rgb', 'flow'])}")
     if modality == "rgb" and in_channels not in (0, 3):
         raise UserError(f"model {name} sees RGB through 3 channels, not in_channels={in_channels}")
+    if heads and (min(heads.values()) < 1 or next(iter(heads.values())) != num_classes):
+        raise UserError(f"model {name} needs heads of at least one class, the first of {num_classes}, not {heads}")
     model = build(num_classes, **args)
     model.name, model.args = name, args
+    if heads:
+        model.head = several(model.head, heads, name)
+        model.args = {**model.args, "heads": dict(heads)}
     if modality == "flow" or in_channels not in (0, 3):
         see_flow(model, in_channels)
-        model.args = {**args, "modality": "flow", "in_channels": model.input.channels}
+        model.args = {**model.args, "modality": "flow", "in_channels": model.input.channels}
     return model
 
 

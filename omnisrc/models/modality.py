@@ -19,16 +19,15 @@ Convolution = nn.Conv2d | nn.Conv3d
 
 
 def see_flow(model: Recogniser, in_channels: int = 0) -> None:
-    """Makes a fresh RGB recogniser one of flow: its first convolution takes `in_channels` channels.
+    """Makes a fresh RGB recogniser one of flow: its first convolution (SlowFast: of each pathway) takes `in_channels`
+    channels.
 
     A 2-D model takes two for each of `in_channels / 2` neighbouring fields (0: 10, as in TSN), a 3-D one x and y of
-    each field (0: 2). The new convolution is drawn with the deviation of the old one. `UserError` for a number of
+    each field (0: 2). A new convolution is drawn with the deviation of the old one. `UserError` for a number of
     channels, or a model, that does not go with flow.
     """
     spec = model.input
     flat = spec.dims == "2d"
-    if flat and spec.clip_len != 1:
-        raise UserError(f"model {model.name} shifts its frames in time and takes RGB alone: use a TSN for flow")
     wanted = in_channels or (2 * FIELDS if flat else 2)
     if wanted < 2 or wanted % 2 or (not flat and wanted != 2):
         takes = "an even number of channels, 2 for each field" if flat else "2 channels, x and y"
@@ -41,33 +40,42 @@ def see_flow(model: Recogniser, in_channels: int = 0) -> None:
 
 
 def widen(model: Recogniser, in_channels: int) -> None:
-    """Replaces the trunk's first convolution by one of so many input channels, drawn with the same deviation."""
-    name, old = entrance(model)
-    new = type(old)(
-        in_channels, old.out_channels, old.kernel_size, old.stride, old.padding, old.dilation,  # type: ignore[arg-type]
-        bias=old.bias is not None, device=old.weight.device, dtype=old.weight.dtype,
-    )  # fmt: skip
-    with torch.no_grad():
-        new.weight.copy_(torch.randn_like(new.weight) * old.weight.std())
-        if old.bias is not None and new.bias is not None:
-            new.bias.copy_(old.bias)
-    parent, _, own = name.rpartition(".")
-    setattr(model.trunk.get_submodule(parent), own, new)
+    """Replaces the trunk's first convolutions by ones of so many input channels, drawn with the same deviation."""
+    for name, old in entrances(model).items():
+        new = type(old)(
+            in_channels, old.out_channels, old.kernel_size, old.stride, old.padding, old.dilation,  # type: ignore[arg-type]
+            bias=old.bias is not None, device=old.weight.device, dtype=old.weight.dtype,
+        )  # fmt: skip
+        with torch.no_grad():
+            new.weight.copy_(torch.randn_like(new.weight) * old.weight.std())
+            if old.bias is not None and new.bias is not None:
+                new.bias.copy_(old.bias)
+        parent, _, own = name.rpartition(".")
+        module = model.trunk.get_submodule(parent)
+        setattr(module, own, new)
+        if hasattr(module, "num_channels"):  # transformers' patch embeddings compare it with their input
+            module.num_channels = in_channels  # type: ignore[assignment]
 
 
-def entrance(model: Recogniser) -> tuple[str, Convolution]:
-    """The convolution of the trunk that sees the frames, and its name in the trunk.
+def entrances(model: Recogniser) -> dict[str, Convolution]:
+    """The convolutions that see the frames, by their names in the trunk: those that it names (one a pathway), else the
+    only one of three channels.
 
     `UserError` where none or several take three channels.
     """
-    found = [
-        (name, module)
+    found = {
+        name: module
         for name, module in model.trunk.named_modules()
         if isinstance(module, nn.Conv2d | nn.Conv3d) and module.in_channels == 3 and module.groups == 1
-    ]
+    }
+    if model.trunk.entrances:
+        return {name: found[name] for name in model.trunk.entrances}
     if len(found) != 1:
-        raise UserError(f"model {model.name} takes RGB alone: {len(found)} of its convolutions see the frames, not one")
-    return found[0]
+        raise UserError(
+            f"model {model.name} takes RGB alone: {len(found)} of its convolutions see three channels, and it does not"
+            " say which of them sees the frames; use another for flow, such as tsn_r50, i3d_r50 or slowfast_r50"
+        )
+    return found
 
 
 def cross_modality(state: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -39,7 +39,7 @@ from db.models import (
     Shard,
     Tombstone,
 )
-from omnisrc.data.flow_cache import remove_unclaimed
+from omnisrc.data.flow_cache import remove_flow, unclaimed
 from omnisrc.engine.owner import is_dead
 from omnisrc.errors import ItemError, UserError, WorldError
 from omnisrc.rights.concerned import LONGEST, TAKEN_DOWN, Concerned, Wish, read_concerned, spelling
@@ -328,7 +328,7 @@ def _sweep(study: Study) -> None:
     store = store_of(study)
     _delete(store, study.database().read(lambda session: _leftovers(session, store)))
     shards = select(Shard.path).where(Shard.freed.is_(False))
-    remove_unclaimed(study.root, study.database().read(lambda session: session.scalars(shards).all()))
+    remove_flow(store, unclaimed(store, study.database().read(lambda session: session.scalars(shards).all())))
 
 
 def _there(store: ShardStore, places: set[str]) -> set[str]:

@@ -27,16 +27,19 @@ def make_optimiser(parameters: Iterable[nn.Parameter | Group], settings: TrainSe
 
 
 def parameter_groups(model: nn.Module, settings: TrainSettings) -> Sequence[nn.Parameter | Group]:
-    """All parameters; where `first_conv_lr` is not 1, the first convolution's weight and bias in groups of their own,
-    whose `times` multiplies the rate (TSN's recipe for flow: 5 and 10)."""
-    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)), None)
-    if settings.first_conv_lr == 1 or first is None:
+    """All parameters; where `first_conv_lr` is not 1, the first convolution's weight and bias (SlowFast: of each
+    pathway's) in groups of their own, whose `times` multiplies the rate (TSN's recipe for flow: 5 and 10)."""
+    convolutions = {name: m for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Conv3d)}
+    named = getattr(getattr(model, "trunk", None), "entrances", ())
+    firsts = [convolutions[f"trunk.{name}"] for name in named] or list(convolutions.values())[:1]
+    if settings.first_conv_lr == 1 or not firsts:
         return list(model.parameters())
     groups: list[Group] = []
-    for parameter, times in ((first.weight, settings.first_conv_lr), (first.bias, 2 * settings.first_conv_lr)):
-        if parameter is not None and parameter.requires_grad:
-            groups.append({"params": [parameter], "times": times})
-    own = {id(first.weight), id(first.bias)}
+    for first in firsts:
+        for parameter, times in ((first.weight, settings.first_conv_lr), (first.bias, 2 * settings.first_conv_lr)):
+            if parameter is not None and parameter.requires_grad:
+                groups.append({"params": [parameter], "times": times})
+    own = {id(parameter) for first in firsts for parameter in (first.weight, first.bias)}
     return [{"params": [p for p in model.parameters() if p.requires_grad and id(p) not in own]}, *groups]
 
 

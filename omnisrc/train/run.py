@@ -106,7 +106,7 @@ def with_flow(study: Study, settings: TrainSettings, manifest: Manifest, mix: di
     Raises:
         UserError: it has not; the sentence names the command that makes it.
     """
-    cache = read_cache(study.root, settings.flow)
+    cache = read_cache(store_of(study), settings.flow)
     needed = [manifest.rows(source=source, split="train") for source in mix if source != "web-image"]
     for rows in (*needed, manifest.rows(source="target", split="val")):
         if len(rows):

@@ -223,7 +223,7 @@ def flow_meta(settings: TrainSettings, mix: Mix) -> dict[str, Any]:
     """What a student of flow was trained on: the cache, and how it was made."""
     if settings.modality != "flow":
         return {}
-    cache = read_cache(mix.sources[0].reader.table.store.root, settings.flow)
+    cache = read_cache(mix.sources[0].reader.table.store, settings.flow)
     return {"flow": {"cache": cache.name, **asdict(cache.facts)}}
 
 

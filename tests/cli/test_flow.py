@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,7 +12,8 @@ from omnisrc.filter.settings import FilterSettings
 from omnisrc.filter.teachers import open_teacher
 from omnisrc.models import load_model, read_meta
 from omnisrc.train.run_folder import weights_of
-from tests.flow.moving_world import CLASSES, write_moving_world
+from tests.flow.moving_world import CLASSES, STEPS, moving, write_moving_world
+from tests.media_files import video_bytes
 from tests.mixed_world import record_world, write_world
 
 SMALL = [
@@ -32,7 +34,7 @@ def omnisrc(capsys, study, *arguments, sets=()):
     return code, json.loads(said.out), " ".join(said.err.split())
 
 
-def test_flow_tells_directions_that_no_frame_tells(study, capsys):
+def test_flow_tells_directions_that_no_frame_tells(study, capsys, tmp_path):
     write_moving_world(study, {"train": 24, "val": 4, "test": 24})
     study.database().dispose()
     flow = [*SMALL, "train.modality=flow"]
@@ -63,6 +65,19 @@ def test_flow_tells_directions_that_no_frame_tells(study, capsys):
     assert meta["flow"]["cache"] == "dis-b20" and meta["flow"]["method"] == "dis" and meta["modality"] == "flow"
     model, _ = load_model(weights_of(study.runs, "flow"))
     assert model.input.channels == 10 and model.input.clip_len == 5 and len(CLASSES) == model.num_classes
+
+    code, fused, _ = omnisrc(capsys, study, "scores", "fuse", "flow", "rgb", "--weights", "1.5,1")
+    assert code == 0 and fused["samples"] == 24 and fused["top1"] > top1["rgb"]
+
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for number, name in enumerate(CLASSES):
+        data = video_bytes(moving(STEPS[name], [99, number], 10), options={"crf": "12"})
+        (folder / f"{name}.mp4").write_bytes(data)
+    code, said, shown = omnisrc(capsys, study, "predict", folder, "--model", "flow", sets=["eval.device=cpu"])
+    assert code == 0 and "Note" not in shown and said["flow"]["version"] == meta["flow"]["version"]
+    found = {Path(each["name"]).stem: each["labels"][0]["name"] for each in said["inputs"]}
+    assert found == {name: name for name in CLASSES}  # of videos that are in no cache
 
     begun = ["train.partial_bn=statistics", "train.first_conv_lr=5"]
     line = ("train", "--mix", "target", "--model", "tsn_r18", "--steps", "2", "--name", "crossed")

@@ -29,7 +29,6 @@ from omnisrc.evaluate.windows.inputs import Input
 from omnisrc.evaluate.windows.plan import windows_of
 from omnisrc.media.film import open_film
 from omnisrc.media.guard import GuardPool
-from omnisrc.models import create_model, save_weights
 from tests.cli.looking import CLASSES, logits_by_hand, omnisrc, video, weights
 from tests.local_web import LocalWeb
 from tests.media_files import faststart, image_bytes, moving_frames, video_bytes
@@ -157,18 +156,6 @@ def test_mistakes_end_with_one_sentence(tmp_path, capsys, arguments, code, sente
     got, said, _ = omnisrc(capsys, "predict", *given, *arguments)
     assert (got, sentence in said["error"]) == (code, True), said
     assert not list(tmp_path.glob(".*part*"))
-
-
-def test_a_recogniser_of_flow_is_refused_by_name(tmp_path, capsys):
-    net = weights_of_flow(tmp_path / "flow.safetensors")
-    for verb in ("predict", "explain", "features"):
-        code, said, _ = omnisrc(capsys, verb, video(tmp_path / "a.mp4", count=5), "--model", net)
-        assert code == 2 and "flow.safetensors sees optical flow" in said["error"]
-
-
-def weights_of_flow(path: Path) -> Path:
-    save_weights(create_model("tsn_r18", 4, width=4, modality="flow"), path, {"classes": list(CLASSES)})
-    return path
 
 
 def test_names_come_from_the_file_its_list_the_option_or_the_study(tmp_path, capsys, study):

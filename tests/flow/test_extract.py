@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from db.models import TargetItem
 from omnisrc.cli.main import run
-from omnisrc.data.flow_cache import FlowFacts, begin_cache, read_cache, remove_unclaimed
+from omnisrc.data.flow_cache import FlowFacts, begin_cache, read_cache, remove_flow, unclaimed
 from omnisrc.data.flow_reader import reader_of
 from omnisrc.data.freeze import target_manifest
 from omnisrc.data.samples import FrameCache
@@ -87,7 +87,8 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(study):
 
 def test_a_cache_is_made_in_one_way_only(tmp_path):
     facts = FlowFacts("dis", 20.0, 256, "jpeg", 95, "OpenCV 5.0.0")
-    assert begin_cache(tmp_path, "dis-b20", facts) == begin_cache(tmp_path, "dis-b20", facts)
+    made, again = begin_cache(tmp_path, "dis-b20", facts), begin_cache(tmp_path, "dis-b20", facts)
+    assert (made.folder, made.facts) == (again.folder, again.facts)
     with pytest.raises(UserError, match=r"made with another version .'OpenCV 5.0.0', now 'OpenCV 6.0.0'"):
         begin_cache(tmp_path, "dis-b20", FlowFacts("dis", 20.0, 256, "jpeg", 95, "OpenCV 6.0.0"))
     with pytest.raises(UserError, match="cannot name a cache"):
@@ -230,7 +231,8 @@ def test_flow_of_shards_that_are_no_more_is_removed_and_other_flow_stays(study):
     file = cache.shard_of_file("/somewhere/video.mp4", 0.0, 0.0)
     file.parent.mkdir()
     file.write_bytes(b"flow of a file")
-    remove_unclaimed(study.root, ["s3://bucket/study/target/target-val-0.tar", "landing/target-train-0.tar"])
+    store = store_of(study)
+    remove_flow(store, unclaimed(store, ["s3://b/study/target/target-val-0.tar", "landing/target-train-0.tar"]))
     assert {path.relative_to(study.root / "flow").as_posix() for path in study.root.glob("flow/*/*/*")} == {
         "dis-b20/target/target-val-0.tar", "dis-b20/target/target-val-0.idx", "other/target/target-val-0.tar",
         "other/target/target-val-0.idx", f"other/files/{file.name}",

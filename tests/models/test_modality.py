@@ -12,6 +12,8 @@ from omnisrc.media.flow import quantise
 from omnisrc.models import create_model, load_checkpoint, load_model, save_weights
 from omnisrc.models.checkpoints.mmaction2 import their_key
 from omnisrc.models.modality import stacked
+from omnisrc.train.optimisation import parameter_groups
+from omnisrc.train.settings import TrainSettings
 from tests.models.networks import same, seasoned
 
 
@@ -133,3 +135,34 @@ def test_partial_batch_norm_moves_the_first_statistics_alone(affine):
     assert not any(changed & statistics for changed in others)
     assert (not any(others)) == affine
     assert len(others) == 19 and all(not norm.training for norm in norms[1:]) and norms[0].training
+
+
+def test_both_pathways_of_slowfast_see_flow_and_start_from_rgb(tmp_path):
+    rgb = seasoned("slowfast_r18", width=16)
+    save_weights(rgb, tmp_path / "rgb.safetensors", {})
+    flow = create_model("slowfast_r18", 5, width=16, modality="flow")
+    load_checkpoint(flow, tmp_path / "rgb.safetensors", strict=False)
+    assert flow.input.channels == 2 and flow.input.clip_len == 32
+    for name in ("slow", "fast"):
+        theirs, ours = (getattr(model.trunk, name).conv1.weight for model in (rgb, flow))
+        assert torch.equal(ours, theirs.mean(1, keepdim=True).expand(-1, 2, -1, -1, -1)), name
+    save_weights(flow, tmp_path / "flow.safetensors", {})
+    again, _ = load_model(tmp_path / "flow.safetensors")
+    assert same(flow, again) and again.input == flow.input
+    torch.save({"state_dict": dict(flow.state_dict())}, tmp_path / "bare.pth")
+    assert load_model(tmp_path / "bare.pth")[0].input.modality == "flow"
+
+    clips = torch.randn(1, 1, 2, 32, 32, 32)
+    flow.eval()
+    with torch.no_grad():
+        before, flow.trunk.slow.conv1.weight[:] = flow(clips), 0
+    assert not torch.equal(before, flow(clips)), "the slow pathway sees the fields too"
+    faster = parameter_groups(flow, TrainSettings(first_conv_lr=5))[1:]
+    assert [(group["params"][0].shape[0], group["times"]) for group in faster] == [(2, 5), (16, 5)]
+
+
+def test_a_transformer_s_patches_take_x_and_y():
+    pytest.importorskip("transformers")
+    with torch.device("meta"):
+        model = create_model("videomae_s", 5, modality="flow").eval()
+        assert model(torch.zeros(1, 1, 2, 16, 224, 224)).shape == (1, 5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from omnisrc.errors import ErrorClass, ItemError, UserError
 from omnisrc.evaluate.explanations.methods import Explanation, explain
-from omnisrc.evaluate.explanations.overlay import enlarged, overlaid, pairs, sheet
+from omnisrc.evaluate.explanations.overlay import coloured, enlarged, overlaid, pairs, sheet
 from omnisrc.evaluate.whole_files import whole_file
-from omnisrc.evaluate.windows.feed import middle
+from omnisrc.evaluate.windows.feed import in_views, middle
 from omnisrc.evaluate.windows.network import Network
 from omnisrc.evaluate.windows.plan import Windows
+from omnisrc.evaluate.windows.reading import PartReader
 from omnisrc.media.film import open_film
 from omnisrc.media.guard import GuardPool
 from omnisrc.media.sniff import sniff
@@ -27,13 +28,15 @@ STILL_FPS = 2.0
 
 @dataclass(frozen=True)
 class Clip:
-    """Views (V, T, S, S, 3) of one window, and when each of their frames is shown (V*T,), in seconds."""
+    """Views (V, T, S, S, C) of one window, when each of their frames is shown (V*T,), in seconds, and what a person
+    sees there: `pictures` (V*T, S, S, 3)."""
 
     views: NDArray[np.uint8]
     seconds: NDArray[np.float64]
+    pictures: NDArray[np.uint8]
 
 
-def clip_of(source: Source, plan: Windows, pool: GuardPool, start: float | None = None) -> Clip:
+def clip_of(source: Source, plan: Windows, pool: GuardPool, reader: PartReader, start: float | None = None) -> Clip:
     """One window of a video, from `start` seconds on (by default in its middle), or a still.
 
     Raises:
@@ -42,24 +45,22 @@ def clip_of(source: Source, plan: Windows, pool: GuardPool, start: float | None 
     """
     sampler = plan.sampler
     if (sniff(read_head(source)) or "").startswith("image/"):
-        _, [picture] = pool.call("still", source, short_side=plan.short_side)
-        view = middle(np.asarray(picture)[None], plan)
+        view = middle(reader.still(source, plan), plan)
         count = sampler.num_clips * sampler.clip_len
-        return Clip(np.broadcast_to(view, (plan.views, plan.view_len, *view.shape[1:])), np.zeros(count))
+        views = np.broadcast_to(view, (plan.views, plan.view_len, *view.shape[1:]))
+        return Clip(views, np.zeros(count), views.reshape(-1, *view.shape[1:]))
     peek = pool.call("peek_video", source)[0]
     plan = plan.at_rate(peek["fps"])
     first = max(0.0, (peek["duration"] - plan.length) / 2) if start is None else start
-    meta, (seconds, frames) = pool.call(
-        "part_clips", source, windows=[(first, first + plan.length)], sampling=asdict(sampler),
-        short_side=plan.short_side, origin=peek["origin"],
-    )  # fmt: skip
-    if not meta["counts"][0]:
+    shown = reader(source, plan, [(first, first + plan.length)], peek["origin"], pictures=True)
+    if not shown.counts[0]:
         if start is not None:
-            length = f"{meta['end'] or peek['duration']:g}"
-            raise UserError(f"There is no frame from --start {start:g} on: the video has {length} s; choose another.")
-        raise ItemError(ErrorClass.DECODE, f"no frame between {first:g} and {first + plan.length:g} s")
-    cut = middle(np.asarray(frames), plan)
-    return Clip(cut.reshape(plan.views, plan.view_len, *cut.shape[1:]), np.asarray(seconds))
+            length = f"{shown.end or peek['duration']:g}"
+            raise UserError(
+                f"There is no {reader.unit} from --start {start:g} on: the video has {length} s; choose another."
+            )
+        raise ItemError(ErrorClass.DECODE, f"no {reader.unit} between {first:g} and {first + plan.length:g} s")
+    return Clip(in_views(shown.views, plan), shown.seconds, middle(shown.pictures, plan))
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def show(
 ) -> Shown:
     """Explains the class `target`, called `name`, and writes STEM-METHOD.png, .mp4 and .npz into the folder.
 
-    The .npz has `raw` and `heat` of the explanation, `seconds` of the frames, and `frames` (V, T, S, S, 3).
+    Heat lies on the video's frames; beside it is what the network sees. The .npz has `raw` and `heat` of the
+    explanation, `seconds` of the frames, and `frames` (V, T, S, S, C), as the network was shown them.
 
     Raises:
         UserError: the method is not defined for this network.
@@ -86,8 +88,9 @@ def show(
     found = explain(network.model, network.views(clip.views[None]), target, method, stage)
     flat = clip.views.reshape(-1, *clip.views.shape[2:])
     heat = found.heat.cpu().numpy().astype(np.float32).reshape(-1, *flat.shape[1:3])
-    frames = enlarged(flat)
-    covered = overlaid(frames, heat)
+    heat = heat.repeat(len(flat) // len(heat), axis=0)  # stacked fields have one map
+    frames = enlarged(flat if network.model.input.modality == "rgb" else coloured(flat))
+    covered = overlaid(enlarged(clip.pictures), heat)
     where = f", {stage or network.model.trunk.stages[-1].name}" if method != "guided-backprop" else ""
     what = "" if method == "activation" else f"{name} ({100 * found.probability:.1f} %): "
     title = f"{what}{method}{where}"

@@ -15,6 +15,8 @@ SIDE = 224
 COLUMNS, MOST = 8, 16
 OPAQUE = 0.72
 GAP, TITLE = 4, 16
+REST, NOISE = 127.5, 1.0
+"""Of quantised flow: between the levels of no motion and its mirror, and what does not count as motion (levels)."""
 
 
 def enlarged(frames: Frames, side: int = SIDE) -> Frames:
@@ -22,6 +24,16 @@ def enlarged(frames: Frames, side: int = SIDE) -> Frames:
     if frames.shape[1] >= side:
         return frames
     return np.stack([cv2.resize(frame, (side, side), interpolation=cv2.INTER_CUBIC) for frame in frames])
+
+
+def coloured(fields: NDArray[np.uint8]) -> Frames:
+    """Quantised flow (n, H, W, 2) as pictures: the colour is the direction (red to the right, yellow-green down, cyan
+    to the left, violet up), its depth the speed, up to the fastest of all; what rests is white."""
+    moves = fields.astype(np.float32) - REST
+    speed, angle = cv2.cartToPolar(moves[..., 0], moves[..., 1], angleInDegrees=True)
+    depth = np.where(speed > NOISE, speed / max(NOISE, float(speed.max())), 0)
+    hsv = np.stack([angle / 2 % 180, 255 * depth, np.full_like(speed, 255)], axis=-1).astype(np.uint8)
+    return np.stack([np.asarray(cv2.cvtColor(each, cv2.COLOR_HSV2RGB), dtype=np.uint8) for each in hsv])
 
 
 def overlaid(frames: Frames, heat: Heat) -> Frames:

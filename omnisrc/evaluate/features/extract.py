@@ -22,6 +22,7 @@ from omnisrc.evaluate.windows.feed import Ended, Feed
 from omnisrc.evaluate.windows.inputs import Found, Input, Unusable
 from omnisrc.evaluate.windows.network import Network, asked
 from omnisrc.evaluate.windows.plan import Windows
+from omnisrc.evaluate.windows.reading import PartReader
 from omnisrc.media.guard import GuardPool
 from omnisrc.media.source import Source
 from omnisrc.shards.objects import StoreError
@@ -114,12 +115,14 @@ def extract(
     stage: str = "",
     batch: int = 0,
     report: Callable[[str, float, float], None] = lambda name, done, total: None,
+    reader: PartReader | None = None,
 ) -> Iterator[Extracted]:
     """Writes the features of each video that the folder does not have; yields what became of each, those first that
     were there.
 
     Args:
         stage: of the trunk; empty: the embedding that the head classifies.
+        reader: what the network is shown; by default frames.
     """
     left: list[Item] = []
     for item in items:
@@ -132,7 +135,7 @@ def extract(
     times: list[tuple[float, float]] = []
     waiting = iter(left)
     try:
-        feed = Feed((item.input() for item in left), plan, pool, threads, pool.size + 1, report)
+        feed = Feed((item.input() for item in left), plan, pool, threads, pool.size + 1, report, reader)
         size = batch or WINDOWS_AT_ONCE.get(network.device.type, 8)
         for said in asked(feed, lambda frames: list(network.features(frames, stage)), size):
             if not isinstance(said, Ended):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnisrc.evaluate.prediction.caption import caption
-from omnisrc.evaluate.prediction.predict import Label, Predicted
+from omnisrc.evaluate.prediction.predict import Answer, Predicted
 from omnisrc.media.film import open_film
 from omnisrc.media.guard import GuardPool
 from omnisrc.media.source import Source
@@ -36,7 +36,8 @@ def annotate(
     *,
     report: Callable[[float, float], None] = lambda done, total: None,
 ) -> None:
-    """Writes the video with the best classes of the window that each frame is in; a still becomes one frame of 2 s.
+    """Writes the video with the best classes of the window that each frame is in (of several heads with the best of
+    each); a still becomes one frame of 2 s.
 
     Frames are decoded in the guard process, a few at a time, and brought down to a short side of 480 pixels. Where
     windows overlap, a frame shows the one whose middle is nearest.
@@ -48,14 +49,16 @@ def annotate(
     with open_film(path, predicted.fps or 25.0) as film:
         if predicted.image:
             _, [picture] = pool.call("still", source, short_side=SHORT_SIDE)
-            drawn = caption(readable(np.asarray(picture)), _lines(predicted.labels))
+            drawn = caption(readable(np.asarray(picture)), _lines(predicted.answers))
             film.add(drawn, 0.0)
             film.add(drawn, 2.0)
             return
-        middles = [(window.start + window.end) / 2 for window in predicted.windows]
+        answers = predicted.answers
+        windows = next(iter(answers.values())).windows  # every head's are the same
+        middles = [(window.start + window.end) / 2 for window in windows]
         for shown in frames_of(source, predicted, pool):
-            labels = predicted.windows[nearest(middles, shown.seconds)].labels
-            film.add(caption(readable(shown.frame), _lines(labels)), shown.seconds)
+            here = nearest(middles, shown.seconds)
+            film.add(caption(readable(shown.frame), _lines(answers, here)), shown.seconds)
             report(shown.seconds, predicted.duration)
 
 
@@ -88,5 +91,10 @@ def nearest(middles: list[float], seconds: float) -> int:
     return after if middles[after] - seconds < seconds - middles[after - 1] else after - 1
 
 
-def _lines(labels: tuple[Label, ...]) -> list[tuple[str, float | None]]:
-    return [(label.name, label.score) for label in labels[:SHOWN]]
+def _lines(answers: Mapping[str, Answer], window: int | None = None) -> list[tuple[str, float | None]]:
+    """What is written: of a window, or of the whole input, the best classes, or the best one of each head."""
+    by_head = {head: said.labels if window is None else said.windows[window].labels for head, said in answers.items()}
+    if len(by_head) == 1:
+        [labels] = by_head.values()
+        return [(label.name, label.score) for label in labels[:SHOWN]]
+    return [(f"{head}: {labels[0].name}", labels[0].score) for head, labels in by_head.items()]

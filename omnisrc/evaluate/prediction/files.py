@@ -14,7 +14,7 @@ from omnisrc.errors import UserError
 from omnisrc.evaluate.prediction.predict import Predicted
 from omnisrc.evaluate.whole_files import whole_file
 
-COLUMNS = ("input", "scope", "start", "end", "rank", "class", "index", "score", "error")
+COLUMNS = ("input", "scope", "start", "end", "rank", "class", "index", "score", "error", "head")
 
 
 class Writer(Protocol):
@@ -48,10 +48,11 @@ def prediction_file(path: Path, about: Mapping[str, Any]) -> Iterator[Writer]:
 
 
 def as_row(predicted: Predicted) -> dict[str, Any]:
-    """An input's predictions as plain values."""
+    """An input's predictions as plain values; of several heads under `heads` by their names."""
     row = asdict(predicted)
-    kept = ("error", "notes")
-    return {key: value for key, value in row.items() if value or key not in kept}
+    for key in ("labels", "windows") if predicted.heads else ():
+        del row[key]
+    return {key: value for key, value in row.items() if value or key not in ("error", "notes", "heads")}
 
 
 class _Json:
@@ -85,7 +86,7 @@ class _JsonLines:
 
 
 class _Csv:
-    """A line a class: of the whole input, then of each window."""
+    """A line a class: of the whole input, then of each window, by head."""
 
     def __init__(self, file: IO[Any], about: Mapping[str, Any]) -> None:
         self._rows = csv.writer(file, lineterminator="\n")
@@ -93,13 +94,14 @@ class _Csv:
 
     def add(self, predicted: Predicted) -> None:
         if predicted.error:
-            self._rows.writerow([predicted.name, "", "", "", "", "", "", "", predicted.error])
-        scopes = [("all", 0.0, predicted.duration, predicted.labels)]
-        scopes += [("window", window.start, window.end, window.labels) for window in predicted.windows]
-        for scope, start, end, labels in scopes:
-            for rank, label in enumerate(labels, 1):
-                place = (predicted.name, scope, f"{start:.3f}", f"{end:.3f}")
-                self._rows.writerow([*place, rank, label.name, label.index, f"{label.score:.6f}", ""])
+            self._rows.writerow([predicted.name, "", "", "", "", "", "", "", predicted.error, ""])
+        for head, answer in predicted.answers.items():
+            scopes = [("all", 0.0, predicted.duration, answer.labels)]
+            scopes += [("window", window.start, window.end, window.labels) for window in answer.windows]
+            for scope, start, end, labels in scopes:
+                for rank, label in enumerate(labels, 1):
+                    place = (predicted.name, scope, f"{start:.3f}", f"{end:.3f}")
+                    self._rows.writerow([*place, rank, label.name, label.index, f"{label.score:.6f}", "", head])
 
     def close(self) -> None:
         pass

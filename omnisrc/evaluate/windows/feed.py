@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.evaluate.windows.ahead import ahead
 from omnisrc.evaluate.windows.inputs import Found, Input, Unusable
 from omnisrc.evaluate.windows.plan import Windows
+from omnisrc.evaluate.windows.reading import PartReader, RgbReader
 from omnisrc.media.guard import GuardPool
 from omnisrc.media.parts import Peek
 from omnisrc.media.sniff import sniff
@@ -30,14 +30,12 @@ PART_BYTES = 64 << 20
 """And no more of them than this much of pixels, as they are shown."""
 EMPTY_PARTS = 100
 """So many parts without a frame one after another, beyond what its header promised, and a video is given up."""
-PATIENCE = 10.0
-"""A part of a large video may take so many times the guard's usual time."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A window as the recogniser is shown it: `views` (V, T, S, S, 3) uint8, of the frames between `start` and `end`
-    (seconds), of which the video has `frames`."""
+    """A window as the recogniser is shown it: `views` (V, T, S, S, C) uint8, of the frames (or fields of flow) between
+    `start` and `end` (seconds), of which the video has `frames`."""
 
     name: str
     start: float
@@ -90,7 +88,7 @@ class _Opened:
 @dataclass(frozen=True)
 class Feed:
     """Iterates over the events of `inputs`: the windows of each, then its end. `report` hears how many seconds of a
-    video are decoded, of how many (0: unknown)."""
+    video are decoded, of how many (0: unknown). Without a `reader` windows are shown as frames."""
 
     inputs: Iterable[Found]
     plan: Windows
@@ -98,6 +96,11 @@ class Feed:
     threads: ThreadPoolExecutor
     depth: int
     report: Callable[[str, float, float], None] = lambda name, done, total: None
+    reader: PartReader | None = None
+
+    @cached_property
+    def read(self) -> PartReader:
+        return self.reader or RgbReader(self.pool)
 
     def __iter__(self) -> Iterator[Event]:
         def begin(each: Found) -> tuple[Found, _Opened | ItemError]:
@@ -132,7 +135,7 @@ class Feed:
         except ItemError as failure:
             error = failure
         if error is None and not count:
-            error = ItemError(ErrorClass.DECODE, f"no frame between {each.start:g} and {each.end:g} s")
+            error = ItemError(ErrorClass.DECODE, f"no {self.read.unit} between {each.start:g} and {each.end:g} s")
         known = min(each.end, end if end is not None else reached) - each.start
         yield Ended(each, error, count, known, peek.duration, peek.fps, peek.width, peek.height, opened.plan)
 
@@ -173,32 +176,25 @@ class Feed:
         windows = [window for window in asked if window is not None]
         if not windows:
             return _Part([], each.end)
-        far = peek.group_s > FAR_S
-        asked_of: dict[str, Any] = {"windows": windows, "sampling": asdict(plan.sampler), "short_side": plan.short_side}
-        asked_of |= {} if far else {"origin": peek.origin}
-        task, patience = "followed_clips" if far else "part_clips", PATIENCE * self.pool.timeout_s
-        meta, (_, frames) = self.pool.call(task, each.source, patience, **asked_of)
-        end = meta["end"]
+        shown = self.read(each.source, plan, windows, peek.origin, in_order=peek.group_s > FAR_S)
+        end = shown.end
         taken = plan.sampler.num_clips * plan.sampler.clip_len
         made, at = [], 0
-        for number, (window, count) in enumerate(zip(windows, meta["counts"], strict=True), first):
+        for number, (window, count) in enumerate(zip(windows, shown.counts, strict=True), first):
             if not count:
                 continue
-            shown, at = np.asarray(frames)[at : at + taken], at + taken
+            views, at = shown.views[at : at + taken], at + taken
             if end is not None:
                 inside = plan.window(number, each.start, min(end, each.end))
                 if inside is None:
                     continue
                 window = inside
-            cut = middle(shown, plan)
-            views = cut.reshape(plan.views, plan.view_len, *cut.shape[1:])
-            made.append(Window(each.name, *window, count, views))
+            made.append(Window(each.name, *window, count, in_views(views, plan)))
         return _Part(made, min(each.end, end) if end is not None else each.end if len(windows) < size else None)
 
     def _still(self, source: Source) -> Frames:
         """A still, as often as a window has views and frames."""
-        _, [picture] = self.pool.call("still", source, short_side=self.plan.short_side)
-        view = middle(np.asarray(picture)[None], self.plan)
+        view = middle(self.read.still(source, self.plan), self.plan)
         return np.broadcast_to(view, (self.plan.views, self.plan.view_len, *view.shape[1:]))
 
 
@@ -208,9 +204,15 @@ def part_size(plan: Windows) -> int:
     return max(1, min(int(PART_S / plan.stride), PART_BYTES // taken))
 
 
+def in_views(frames: Frames, plan: Windows) -> Frames:
+    """The frames of a window (V*T, H, W, C) -> its views (V, T, S, S, C)."""
+    cut = middle(frames, plan)
+    return cut.reshape(plan.views, plan.view_len, *cut.shape[1:])
+
+
 def middle(frames: Frames, plan: Windows) -> Frames:
-    """(n, H, W, 3) -> (n, S, S, 3): the middle square of each."""
+    """(n, H, W, C) -> (n, S, S, C): the middle square of each."""
     box = centre_crop(frames.shape[2], frames.shape[1], min(1.0, plan.crop_size / plan.short_side))
-    out = np.empty((len(frames), plan.crop_size, plan.crop_size, 3), np.uint8)
+    out = np.empty((len(frames), plan.crop_size, plan.crop_size, frames.shape[3]), np.uint8)
     crop_resize(frames, box, out)
     return out

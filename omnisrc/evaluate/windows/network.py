@@ -12,14 +12,15 @@ import torch
 from numpy.typing import NDArray
 
 from omnisrc.data.augment import normalise
-from omnisrc.errors import UserError
 from omnisrc.evaluate.device import choose_device
 from omnisrc.evaluate.evaluation import refuse_nan, sampling_of
 from omnisrc.evaluate.protocols import Average, Sampling, averaged
 from omnisrc.evaluate.settings import EvalSettings
 from omnisrc.evaluate.windows.feed import Ended, Event, Window
 from omnisrc.models import Recogniser, load_model
+from omnisrc.models.choose_head import choose_head, head_meta, head_names
 from omnisrc.models.compiling import compile_trunk
+from omnisrc.models.modality import stacked
 from omnisrc.models.precision import Precision, autocast, precision_of
 from omnisrc.tasks.create import Task, create_task
 from omnisrc.tasks.recognition import NAME as RECOGNITION
@@ -43,9 +44,11 @@ class Network:
         return sampling_of(self.model, self.meta)
 
     def views(self, frames: NDArray[np.uint8]) -> torch.Tensor:
-        """(B, V, T, S, S, 3) uint8 -> (B, V, C, T, S, S) on the device, normalised."""
+        """(B, V, T, S, S, c) uint8 -> (B, V, C, T', S, S) on the device, normalised; fields of flow stacked as the
+        recogniser takes them (C = c and T' = T where it takes them one by one, as frames)."""
         clips = torch.from_numpy(np.ascontiguousarray(frames)).to(self.device).permute(0, 1, 5, 2, 3, 4)
-        return normalise(clips, self.model.input.mean, self.model.input.std)
+        spec = self.model.input
+        return stacked(normalise(clips, spec.mean, spec.std), spec)
 
     @property
     def task(self) -> Task:
@@ -53,28 +56,34 @@ class Network:
         names = [str(number) for number in range(self.model.num_classes)]
         return create_task(str(self.meta.get("task") or RECOGNITION), names)
 
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The names of its heads, or that of the only one: empty."""
+        return head_names(self.model) or ("",)
+
     @torch.inference_mode()
-    def scores(self, frames: NDArray[np.uint8], average: Average) -> NDArray[np.float32]:
-        """(B, V, T, S, S, 3) -> (B, classes): with `prob` the mean of the clips' probabilities, with `score` the logits
-        of all views as one sample.
+    def scores(self, frames: NDArray[np.uint8], average: Average) -> dict[str, NDArray[np.float32]]:
+        """(B, V, T, S, S, c) -> (B, classes) of each head: with `prob` the mean of the clips' probabilities, with
+        `score` the logits of all views as one sample.
 
         Raises:
             UserError: the answers are no numbers.
         """
         views = self.views(frames)
         with autocast(self.precision, self.device):
-            if average == "score":
-                said = self._logits(views)
-            else:
-                said = self._logits(views.flatten(0, 1)[:, None])
-                said = averaged(said.view(*frames.shape[:2], -1), average, self.task.scores)
+            said = self.model(views if average == "score" else views.flatten(0, 1)[:, None])
+        by_head = said if isinstance(said, dict) else {"": said}
+        return {name: self._checked(logits.float(), frames.shape[:2], average) for name, logits in by_head.items()}
+
+    def _checked(self, logits: torch.Tensor, shape: tuple[int, ...], average: Average) -> NDArray[np.float32]:
+        said = logits if average == "score" else averaged(logits.view(*shape, -1), average, self.task.scores)
         found: NDArray[np.float32] = said.cpu().numpy()
         refuse_nan(self.path, found)
         return found
 
     @torch.inference_mode()
     def features(self, frames: NDArray[np.uint8], stage: str = "") -> NDArray[np.float32]:
-        """(B, V, T, S, S, 3) -> (B, D): the embedding that the head classifies, or the mean of a stage's map over time,
+        """(B, V, T, S, S, c) -> (B, D): the embedding that the head classifies, or the mean of a stage's map over time,
         space and views."""
         views = self.views(frames)
         with autocast(self.precision, self.device):
@@ -86,33 +95,25 @@ class Network:
         pooled: NDArray[np.float32] = found.cpu().numpy()
         return pooled
 
-    def _logits(self, views: torch.Tensor) -> torch.Tensor:
-        logits = self.model(views)
-        if not isinstance(logits, torch.Tensor):
-            heads = ", ".join(logits)
-            raise UserError(f"The recogniser {self.path} has several heads ({heads}); use a file with one of them.")
-        return logits.float()
 
-
-def open_network(path: Path, settings: EvalSettings) -> Network:
-    """The recogniser in a file, on the device of the settings.
+def open_network(path: Path, settings: EvalSettings, head: str = "") -> Network:
+    """The recogniser in a file, on the device of the settings; of several heads with the one of that name alone.
 
     Raises:
-        UserError: the file holds none, or one of optical flow, or there is no such device.
+        UserError: the file holds none, it has no such head, or there is no such device.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
     device = choose_device(settings.device)
     model, report = load_model(path)
-    if model.input.modality == "flow":
-        raise UserError(
-            f"The recogniser {path} sees optical flow, and videos are shown as frames here; score it on the target with"
-            " `omnisrc eval`, or give one of RGB."
-        )
+    meta = dict(report.meta)
+    if head:
+        choose_head(model, head, path)
+        meta = head_meta(meta, head)
     model.to(device).to(memory_format=model.memory_format)
     if settings.compile:
         compile_trunk(model)
-    return Network(model.eval(), device, precision_of(settings.amp, device), path, report.sha256, dict(report.meta))
+    return Network(model.eval(), device, precision_of(settings.amp, device), path, report.sha256, meta)
 
 
 def asked(
@@ -121,7 +122,7 @@ def asked(
     """The events in their order, each window with what `ask` says of it; windows of several inputs share a batch.
 
     Args:
-        ask: frames (B, V, T, S, S, 3) -> one answer a window.
+        ask: frames (B, V, T, S, S, c) -> one answer a window.
     """
     waiting: list[Event] = []
     windows: list[Window] = []

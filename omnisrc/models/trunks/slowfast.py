@@ -43,6 +43,8 @@ class SlowFast(Trunk):
     is that of both pathways' heads, and a head for regions finds both at one place. So are the maps of the layers.
     """
 
+    entrances = ("fast.conv1", "slow.conv1")
+
     def __init__(
         self, depth: int, fast_depth: int, width: int, alpha: int, lateral_kernel: int, lateral_norm: bool,
         slow_frames: SlowFrames, order: Order, slow_timed: int, fast_timed: int,

@@ -36,6 +36,9 @@ class Trunk(nn.Module):
     """Patterns of the names (`trunk.*`) that the network it is made of lacks, such as non-local blocks: they may stay
     as they are where weights of that network start this one."""
 
+    entrances: tuple[str, ...] = ()
+    """Names of the convolutions that see the frames, where they are not the only one of three channels."""
+
     frozen = False
     partial_norm = False
 
