@@ -72,7 +72,7 @@ def show(
         from omnisrc.models.released import RELEASED
 
         released = next((file for file in RELEASED if file.name == name), None)
-        if name in model_names():
+        if name in model_names() or name.startswith(("tsn_timm.", "tsn_torchvision.")):
             said = about_model(name)
         elif released is not None and not (running.study.models / released.file).is_file():
             said = {**about_released(released), "here": False}

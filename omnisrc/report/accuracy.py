@@ -11,16 +11,17 @@ from omnisrc.report.bars import dot_plot
 from omnisrc.report.runs import Group, Scored, differences, grouped
 
 SPLITS = ("test", "val", "train")
+MEASURES = {"top1": "top-1", "map": "mAP"}
 NEAR = 0.02
 """Runs whose samples differ by less than this share count as of equal compute."""
 
 
 @dataclass(frozen=True)
 class Gain:
-    """A mix less the target alone, in top-1; `wins` of `pairs` seeds that both have."""
+    """A mix less the target alone, in top-1 or mAP; `wins` of `pairs` seeds that both have."""
 
     baseline: Group
-    top1: float
+    points: float
     wins: int
     pairs: int
 
@@ -43,27 +44,33 @@ class Table:
 
     split: str
     protocol: str
+    measure: str
     lines: list[Line]
     low: float
     high: float
 
+    @property
+    def unit(self) -> str:
+        """The measure as people write it."""
+        return MEASURES[self.measure]
+
 
 def accuracy_tables(scores: Sequence[Scored]) -> list[Table]:
-    """One table for each split and protocol, test first."""
-    by_place: dict[tuple[str, str], list[Group]] = {}
+    """One table for each split, protocol and measure, test first."""
+    by_place: dict[tuple[str, str, str], list[Group]] = {}
     for group in grouped(scores):
-        by_place.setdefault((group.first.split, group.first.protocol), []).append(group)
+        by_place.setdefault((group.first.split, group.first.protocol, group.first.measure), []).append(group)
     order = {split: at for at, split in enumerate(SPLITS)}
-    tables = [_table(split, protocol, groups) for (split, protocol), groups in by_place.items()]
+    tables = [_table(*place, groups) for place, groups in by_place.items()]
     return sorted(tables, key=lambda table: (order.get(table.split, len(order)), -len(table.lines), table.protocol))
 
 
-def _table(split: str, protocol: str, groups: list[Group]) -> Table:
+def _table(split: str, protocol: str, measure: str, groups: list[Group]) -> Table:
     groups = sorted(groups, key=_place)
-    values = [group.values("top1") for group in groups]
+    values = [group.values(measure) for group in groups]
     every = [value for row in values for value in row] or [0.0]
     low, high = min(every), max(every)
-    strips = dot_plot(f"top-1 from {100 * low:.1f} % to {100 * high:.1f} %", values, low, high)
+    strips = dot_plot(f"{MEASURES[measure]} from {100 * low:.1f} % to {100 * high:.1f} %", values, low, high)
     differing = differences(groups)
     lines = [Line(*pair, differs=differing[at]) for at, pair in enumerate(zip(groups, strips, strict=True))]
     for line in lines:
@@ -71,7 +78,7 @@ def _table(split: str, protocol: str, groups: list[Group]) -> Table:
         line.same_compute = gain(line.group, [g for g in groups if is_same_compute(line.group, g)])
     if len(lines) > 1:
         max(lines, key=lambda line: line.group.rank).best = True
-    return Table(split, protocol, lines, low, high)
+    return Table(split, protocol, measure, lines, low, high)
 
 
 def _place(group: Group) -> tuple[object, ...]:
@@ -106,11 +113,12 @@ def is_same_compute(mix: Group, other: Group) -> bool:
 
 def gain(mix: Group, baselines: Sequence[Group]) -> Gain | None:
     """Against the baseline that shares the most seeds with the mix, of those the best."""
-    mine = mix.by_seed("top1")
+    measure = mix.first.measure
+    mine = mix.by_seed(measure)
     if not baselines:
         return None
-    baseline = max(baselines, key=lambda group: (len(mine.keys() & group.by_seed("top1").keys()), group.rank))
-    theirs = baseline.by_seed("top1")
+    baseline = max(baselines, key=lambda group: (len(mine.keys() & group.by_seed(measure).keys()), group.rank))
+    theirs = baseline.by_seed(measure)
     shared = [seed for seed in mine if seed in theirs]
     wins = sum(mine[seed] > theirs[seed] for seed in shared)
-    return Gain(baseline, mix.mean("top1") - baseline.mean("top1"), wins, len(shared))
+    return Gain(baseline, mix.mean(measure) - baseline.mean(measure), wins, len(shared))

@@ -103,7 +103,11 @@ class Content:
             best = max(table.lines, key=lambda line: line.group.rank).group
             mix = " + ".join(best.run.mix) if best.run else best.first.name
             tiles.append(
-                Tile(f"best top-1 on {table.split}", display.percent(best.mean("top1")), display.plain(mix, 60))
+                Tile(
+                    f"best {table.unit} on {table.split}",
+                    display.percent(best.mean(table.measure)),
+                    display.plain(mix, 60),
+                )  # fmt: skip
             )
         return tiles
 

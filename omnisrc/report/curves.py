@@ -31,6 +31,7 @@ class Chart:
 CHARTS = (
     Chart("Loss", "loss", "cross-entropy"),
     Chart("Accuracy", "top1", "top-1"),
+    Chart("Average precision", "map", "mAP"),
     Chart("Data wait", "wait", "share of the time"),
 )
 SKIPS = "skips"

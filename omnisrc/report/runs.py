@@ -89,6 +89,11 @@ class Scored:
     run: Trained | None
     finished: float
 
+    @property
+    def measure(self) -> str:
+        """The figure that says how good it is: mAP where clips may have several classes."""
+        return "map" if "map" in self.metrics else "top1"
+
     def figure(self, name: str) -> float:
         value = self.metrics.get(name)
         return float(value) if isinstance(value, int | float) else math.nan
@@ -119,8 +124,8 @@ class Group:
 
     @property
     def rank(self) -> float:
-        """Its mean top-1, for the search of the best."""
-        mean = self.mean("top1")
+        """Its mean top-1 or mAP, for the search of the best."""
+        mean = self.mean(self.first.measure)
         return mean if math.isfinite(mean) else -1.0
 
     def values(self, name: str) -> list[float]:
@@ -186,11 +191,11 @@ def protocol_name(protocol: Any) -> str:
 
 
 def grouped(scores: Sequence[Scored]) -> list[Group]:
-    """Scores of one recipe, split and protocol together, in the order of their seeds."""
+    """Scores of one recipe, split, protocol and measure together, in the order of their seeds."""
     groups: dict[Any, Group] = {}
     for score in scores:
         recipe = score.run.recipe if score.run is not None else score.name
-        groups.setdefault((score.split, score.protocol, recipe), Group()).scores.append(score)
+        groups.setdefault((score.split, score.protocol, score.measure, recipe), Group()).scores.append(score)
     for group in groups.values():
         group.scores.sort(key=lambda score: str(score.run.seed) if score.run is not None else score.name)
     return list(groups.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,8 +32,8 @@ def test_a_mix_is_set_beside_the_target_at_as_many_steps_and_at_as_much_compute(
     short, long, mix = table.lines
     assert [line.group.run.samples for line in (short, long, mix)] == [4800, 9600, 9600]
     assert mix.same_steps.baseline is short.group and mix.same_compute.baseline is long.group
-    assert mix.same_steps.top1 == pytest.approx(0.765 - 0.61)
-    assert mix.same_compute.top1 == pytest.approx(0.765 - 0.655)
+    assert mix.same_steps.points == pytest.approx(0.765 - 0.61)
+    assert mix.same_compute.points == pytest.approx(0.765 - 0.655)
     assert (mix.same_steps.wins, mix.same_steps.pairs) == (2, 2)
     assert mix.best and not short.best and not long.best
     assert mix.group.deviation("top1") == pytest.approx(0.03 / math.sqrt(2))
@@ -51,6 +52,16 @@ def test_a_mix_is_set_beside_the_target_at_as_many_steps_and_at_as_much_compute(
 def test_another_student_is_no_baseline(other: dict[str, Any]) -> None:
     [table] = accuracy_tables([score("mix", MIX, 100, 0.8), score("target", {"target": 1.0}, 100, 0.7, **other)])
     assert all(line.same_steps is None and line.same_compute is None for line in table.lines)
+
+
+def test_clips_of_several_classes_have_a_table_of_their_own_by_map() -> None:
+    several = [score(name, mix, 100, 0.0) for name, mix in (("target", {"target": 1.0}), ("mix", MIX))]
+    several = [replace(each, metrics={"map": value}) for each, value in zip(several, (0.6, 0.75), strict=True)]
+    tables = {table.measure: table for table in accuracy_tables([*several, score("one", {"target": 1.0}, 100, 0.9)])}
+    assert set(tables) == {"map", "top1"} and tables["map"].unit == "mAP"
+    alone, mix = tables["map"].lines
+    assert mix.best and mix.same_steps.points == pytest.approx(0.15)
+    assert "mAP from 60.0 % to 75.0 %" in mix.strip
 
 
 def test_seeds_of_one_recipe_are_one_group_and_a_setting_that_matters_makes_two() -> None:
