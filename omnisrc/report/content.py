@@ -102,13 +102,8 @@ class Content:
         for table in self.accuracy[:1]:
             best = max(table.lines, key=lambda line: line.group.rank).group
             mix = " + ".join(best.run.mix) if best.run else best.first.name
-            tiles.append(
-                Tile(
-                    f"best {table.unit} on {table.split}",
-                    display.percent(best.mean(table.measure)),
-                    display.plain(mix, 60),
-                )  # fmt: skip
-            )
+            figure = display.percent(best.mean(table.measure))
+            tiles.append(Tile(f"best {table.unit} on {table.split}", figure, display.plain(mix, 60)))
         return tiles
 
     def places(self) -> list[list[Place]]:

@@ -59,7 +59,7 @@ def test_clips_of_several_classes_have_a_table_of_their_own_by_map() -> None:
     several = [replace(each, metrics={"map": value}) for each, value in zip(several, (0.6, 0.75), strict=True)]
     tables = {table.measure: table for table in accuracy_tables([*several, score("one", {"target": 1.0}, 100, 0.9)])}
     assert set(tables) == {"map", "top1"} and tables["map"].unit == "mAP"
-    alone, mix = tables["map"].lines
+    _, mix = tables["map"].lines
     assert mix.best and mix.same_steps.points == pytest.approx(0.15)
     assert "mAP from 60.0 % to 75.0 %" in mix.strip
 
