@@ -15,6 +15,7 @@ from sqlalchemy import text
 from db import ledger
 from db.models import Shard
 from omnisrc.cli import main
+from omnisrc.cli.app import VERBS
 from omnisrc.shards.write import ShardWriter
 from omnisrc.study import Study
 
@@ -199,4 +200,4 @@ def test_a_reader_that_hangs_up_is_no_traceback(workspace: Path) -> None:
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["--help"]) == 0
     shown = capsys.readouterr().out
-    assert all(verb in shown for verb in main.VERBS)
+    assert all(verb in shown for verb in VERBS)

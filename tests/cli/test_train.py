@@ -66,7 +66,7 @@ def test_a_mix_is_trained_scored_and_booked(world, capsys):
     quick = ["eval.clips=2", "eval.crops=1", "eval.device=cpu"]
     code, scored, said = omnisrc(capsys, world, "eval", "--run", "first", "--split", "test", sets=quick)
     assert code == 0 and scored["samples"] == scored["expected"] == 5 and 0 <= scored["top1"] <= 1
-    assert "2 clips x 1 crops" in said
+    assert "2 clips x 1 crop, mean of" in said
     assert {"metrics.json", "predictions.parquet", "confusion.png"} <= names_in(Path(scored["folder"]))
     code, same, _ = omnisrc(capsys, world, "eval", "--checkpoint", folder / "best.safetensors", sets=quick)
     assert code == 0 and same["top1"] == scored["top1"] and same["checkpoint_sha256"] == scored["checkpoint_sha256"]
@@ -160,10 +160,10 @@ def test_mistakes_end_with_one_sentence(world, capsys, arguments, sets, sentence
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "either --run NAME or --checkpoint FILE"),
-        (["--run", "x", "--checkpoint", "y"], "either --run NAME or --checkpoint FILE"),
+        ([], "either --run NAME or --checkpoint NAME|FILE"),
+        (["--run", "x", "--checkpoint", "y"], "either --run NAME or --checkpoint NAME|FILE"),
         (["--run", "nope"], "There is no run 'nope'. Train one"),
-        (["--checkpoint", "/no/such.pth"], "no checkpoint /no/such.pth"),
+        (["--checkpoint", "/no/such.pth"], "there is no weights file /no/such.pth"),
     ],
 )
 def test_scoring_nothing_is_named(world, capsys, arguments, sentence):

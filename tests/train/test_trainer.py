@@ -60,7 +60,7 @@ def test_the_weights_say_what_they_are(world, tmp_path):
     assert meta["classes"] == list(CLASSES) and meta["class_list_sha256"] == "0" * 64
     assert meta["sampling"] == {
         "dims": "3d", "clip_len": 4, "frame_interval": 2, "num_segments": 1, "crop_size": 32, "short_side": 37,
-        "target_fps": 0.0, "fixed": False,
+        "target_fps": 0.0, "fixed": False, "sampler": "clips", "sample_range": 64,
     }  # fmt: skip
     assert meta["step"] == 2 and meta["mix"] == {"target": 2.0} and meta["seed"] == 0
     model, report = load_model(tmp_path / "last.safetensors")
