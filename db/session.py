@@ -84,7 +84,8 @@ def connect_url(url: str) -> Engine:
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
-        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        how = {"connect_timeout": 10, "client_encoding": "UTF8"}  # of a SQL_ASCII database text would come as bytes
+        return create_engine(parsed, pool_pre_ping=True, connect_args=how)
     except ArgumentError as error:
         raise DatabaseError(
             "What names the database is not a database URL; write sqlite:///FILE or postgresql://USER@HOST/NAME."

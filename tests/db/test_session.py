@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import create_engine, select, text
 
+from db import schema
 from db.models import Tombstone
 from db.session import Database, DatabaseError
+from omnisrc import resources
 from omnisrc.study import Study
 
 HOLD_S = 20
@@ -72,3 +74,16 @@ def test_a_connection_that_was_cut_is_made_anew(postgresql_url: str) -> None:
 def test_the_file_of_a_study_is_made_where_it_is_named(tmp_path: Path) -> None:
     study = Study.open(tmp_path / "a", ["database.url=sqlite:///" + str(tmp_path / "elsewhere.db")])
     assert study.database_url == f"sqlite:///{tmp_path}/elsewhere.db"
+
+
+def test_a_database_without_an_encoding_keeps_text(postgresql_server: str) -> None:
+    admin = create_engine(postgresql_server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text("create database plain encoding 'SQL_ASCII' locale 'C' template template0"))
+    admin.dispose()
+    database = Database(postgresql_server.rpartition("/")[0] + "/plain")
+    schema.upgrade(database, resources.migrations())
+    assert schema.check(database) == "current"
+    database.write(lambda session: session.add(Tombstone(kind="test", value="Zürich", created=0.0)))
+    assert database.read(lambda session: session.scalar(select(Tombstone.value))) == "Zürich"
+    database.dispose()
