@@ -50,10 +50,8 @@ def scored(capsys, study, *arguments):
 def test_a_score_says_over_which_clips_it_is_and_how_far_it_can_be_trusted(world, capsys):
     code, figures, said = scored(capsys, world, "--protocol", "1x1")
     assert code == 0 and (figures["samples"], figures["expected"], figures["groups"]) == (5, 6, 3)
-    assert (
-        f"over 5 of 6 samples of the data set {figures['data_sha256'][:12]} (1 clip x 1 crop, mean of probabilities)"
-        in said
-    )
+    views = f"1 clip x 1 crop, mean of probabilities, {figures['protocol']['precision']}"
+    assert f"over 5 of 6 samples of the data set {figures['data_sha256'][:12]} ({views})" in said
     low, high = figures["top1_interval"]
     assert low <= figures["top1"] <= high and f"95 % interval {100 * low:.2f} to {100 * high:.2f}" in said
     folder = world.reports / "eval-w" / "test"
@@ -100,7 +98,7 @@ def test_another_protocol_can_go_to_a_folder_of_its_own(world, capsys, tmp_path)
     more = ("--protocol", "1x1", "--set", "eval.sampling=0.x", "--set", "eval.clips=2", "-o", str(tmp_path / "old"))
     code, second, said = scored(capsys, world, *more)
     assert code == 0 and second["folder"] == str(tmp_path / "old") and second["protocol"]["rule"] == "0.x"
-    assert "(2 clips x 1 crop, mean of probabilities, places of MMAction2 0.x)" in said
+    assert "(2 clips x 1 crop, mean of probabilities, places of MMAction2 0.x, " in said
     assert read_scores(tmp_path / "old").about["protocol"] == second["protocol"]
     assert read_scores(world.reports / "eval-w" / "test").about["protocol"] == first["protocol"]
 

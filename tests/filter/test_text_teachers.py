@@ -168,7 +168,7 @@ def test_one_folder_may_judge_both_stills_and_clips(
     study = Study.open(tmp_path / "study")
     rendered_web(study, tmp_path, images=1)
     folder = text_teacher(study.models / kind, kind)
-    sets = [PLAIN, "filter.leak_checks=0", "engine.cpu_workers=1", f"filter.segments={FRAMES}"]
+    sets = [PLAIN, "filter.leak_checks=0", "engine.cpu_workers=1", f"filter.segments={FRAMES}", "filter.amp=off"]
     line = ["filter", "--image-teacher", kind, "--teacher", kind, "--workspace", str(study.root), "--json"]
     capsys.readouterr()
     code = run([*line, *(part for each in sets for part in ("--set", each))])

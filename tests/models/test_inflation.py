@@ -50,6 +50,6 @@ def test_nothing_is_inflated_or_flattened_unasked(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds a 2-D ResNet-18 of width 4, but slowonly_r18 is a 3-D .* --init"):
         load_checkpoint(deep, tmp_path / "flat.safetensors")
     with pytest.raises(
-        UserError, match=r"holds a 3-D ResNet-18 of width 4, but tsn_r18 is a 2-D .* fits slowonly_r18$"
+        UserError, match=r"holds a 3-D ResNet-18 of width 4, but tsn_r18 is a 2-D .* fits slowonly_r18 \(--model"
     ):
         load_checkpoint(flat, tmp_path / "deep.safetensors", strict=False)
