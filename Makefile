@@ -11,7 +11,7 @@ help:
 	@echo "make test      the tests"
 	@echo "make fuzz      thousands of broken files through the decoders (COUNT=5000 SEED=0)"
 	@echo "make test-faults  the faults that a crawl survives, at full length (about 20 minutes)"
-	@echo "make test-models  every recogniser at its published width learns, exports and equals its origin (about 6 minutes)"
+	@echo "make test-models  every recogniser at its published width learns, exports and equals its origin (about 15 minutes)"
 	@echo "make realweb   the same commands on real media (needs OMNISRC_REALWEB=folder)"
 	@echo "make bench     side-by-side benchmarks; writes bench/RESULTS.md"
 	@echo "make lint      ruff and mypy"
@@ -34,7 +34,7 @@ realweb: $(STAMP)
 	$(BIN)/python bench/realweb.py
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 2
 
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.media.fuzz $(or $(COUNT),5000) $(or $(SEED),0)

@@ -201,6 +201,7 @@ def test_raft_is_asked_for_the_chosen_fields_alone(tmp_path, capsys):
     assert np.allclose(scores(said["inputs"][0]["windows"][0]["labels"]), expected.numpy(), atol=2e-3)
 
 
+@pytest.mark.slow
 def test_a_long_video_takes_no_more_memory_than_a_short_one(tmp_path):
     """The peak of the process and of its guards, each run alone."""
     net = weights(tmp_path / "net.safetensors")
