@@ -87,6 +87,7 @@ def filtering(teacher: Path) -> list[str]:
     return command
 
 
+@pytest.mark.slow
 def test_a_killed_crawl_ends_as_one_that_was_not(
     crawl: list[str], reference: Path, tmp_path: Path, web: tuple[LocalWeb, list[tuple[str, str]]]
 ) -> None:
@@ -121,6 +122,7 @@ def test_a_killed_filter_ends_as_one_that_was_not(
         assert killing.doctor(workspace)["litter"] == []
 
 
+@pytest.mark.slow
 def test_a_killed_pack_ends_as_one_that_was_not(reference: Path, teacher: Path, tmp_path: Path) -> None:
     rng, hit, attempt = random.Random(13), 0, 0
     while hit < PACK_KILLS:
