@@ -61,7 +61,8 @@ def status(
             return
         state = _look(running)
         running.emit(**state)
-        running.console.print(_view(state))
+        if not json:
+            running.console.print(_view(state))
 
 
 def _look(running: Command) -> dict[str, Any]:
