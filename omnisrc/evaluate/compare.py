@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from omnisrc.evaluate.confidence import Interval, Outcomes, percentiles, top1_interval
+from omnisrc.evaluate.confidence import Interval, Outcomes, percentiles, top1_interval, verdict
 from omnisrc.evaluate.mcnemar import McNemar, mcnemar, sign_flip_p
 from omnisrc.evaluate.scores import ScoreTable
 from omnisrc.evaluate.several import MapComparison
 from omnisrc.evaluate.whole_files import whole_file
 from omnisrc.tasks import metrics
-
-CHANCE = 0.05  # a p value below this is not put down to chance
 
 
 @dataclass(frozen=True)
@@ -57,9 +55,7 @@ class Comparison:
             f" {high}; {name} = {shown_p(self.p)}; {self.test.only_second} clips only {second} has right,"
             f" {self.test.only_first} only {first})"
         )
-        if self.p < CHANCE and self.difference != 0:
-            return f"{second} is {'better' if self.difference > 0 else 'worse'} than {first}: {facts}."
-        return f"These clips do not tell {second} from {first}: {facts}."
+        return verdict(first, second, self.difference, self.p, facts)
 
 
 def compare(first: ScoreTable, second: ScoreTable, names: tuple[str, str], seed: int = 0) -> Comparison:

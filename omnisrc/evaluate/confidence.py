@@ -18,6 +18,14 @@ from numpy.typing import NDArray
 RESAMPLES = 10_000
 LEVEL = 0.95
 NORMAL = 1.959963984540054  # the standard normal's 97.5 % point
+CHANCE = 0.05  # a p value below this is not put down to chance
+
+
+def verdict(first: str, second: str, difference: float, p: float, facts: str) -> str:
+    """Which of two is better, if that can be told, and by what facts."""
+    if p < CHANCE and difference != 0:
+        return f"{second} is {'better' if difference > 0 else 'worse'} than {first}: {facts}."
+    return f"These clips do not tell {second} from {first}: {facts}."
 
 
 class Interval(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from omnisrc.evaluate.confidence import Interval, percentiles
+from omnisrc.evaluate.confidence import Interval, percentiles, verdict
 from omnisrc.evaluate.plots import plot_per_class
 from omnisrc.evaluate.scores import ScoreTable
 from omnisrc.tasks.average_precision import class_average_precision, mean_average_precision
@@ -24,7 +24,6 @@ from omnisrc.tasks.metrics import binary_log_loss, ranking
 
 RESAMPLES = 1000
 CHUNK = 1 << 22  # weights that are held at once
-CHANCE = 0.05
 TOP = 5
 NO_MCNEMAR = (
     "McNemar's test is not made: it asks whether each clip is right or wrong, and a clip with several classes is"
@@ -96,9 +95,7 @@ class MapComparison:
             f"{two} against {one} mAP over {over}, {100 * self.difference:+.2f} points (95 % interval {low} to {high};"
             f" paired bootstrap, p = {self.p:.3f})"
         )
-        if self.p < CHANCE and self.difference != 0:
-            return f"{second} is {'better' if self.difference > 0 else 'worse'} than {first}: {facts}."
-        return f"These clips do not tell {second} from {first}: {facts}."
+        return verdict(first, second, self.difference, self.p, facts)
 
 
 def compare_several(first: ScoreTable, second: ScoreTable, names: tuple[str, str], seed: int = 0) -> MapComparison:
