@@ -43,7 +43,7 @@ test-faults: $(STAMP)
 	OMNISRC_SLOW=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -o faulthandler_timeout=1500 tests/pipeline tests/workers
 
 test-models: $(STAMP)
-	OMNISRC_SLOW=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m slow --timeout 300 tests/models tests/cli tests/filter tests/flow tests/train
+	OMNISRC_SLOW=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m slow --timeout 900 -o faulthandler_timeout=1000 tests/models tests/cli tests/filter tests/flow tests/train
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

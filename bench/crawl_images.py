@@ -2,13 +2,16 @@
 
 Both read the same list of 30,000 JPEGs of about 70 KB from the same server, one after the other, each in processes of
 its own, start-up included. img2dataset runs with its best settings (2 processes; 16, 32 and 64 threads are tried) in an
-environment of its own: OMNISRC_IMG2DATASET names its python, else build/img2dataset is made with pip. The limit is what
+environment of its own: OMNISRC_IMG2DATASET names its python, else build/img2dataset is made with pip. With the best of
+them the pair is run twice more, for the machine's speed changes; the median of the three counts. The limit is what
 the cores could do if they only decoded, resized, encoded and hashed; it is measured in one process and multiplied.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -40,15 +43,21 @@ def run() -> dict[str, object]:
             urls = [f"http://127.0.0.1:{port}/{path.name}" for path in images]
             ours = crawl(urls, port, folder / "study", 64)
             rivals = {threads: img2dataset(urls, folder, threads) for threads in THREADS}
+            best = max(rivals, key=lambda threads: rivals[threads])
+            pairs = [(ours.rate, rivals[best])]
+            for turn in ("second", "third"):
+                pairs.append((crawl(urls, port, folder / turn, 64).rate, img2dataset(urls, folder, best)))
             wide = crawl(urls, port, folder / "wide", 256)
-    best = max(rivals, key=lambda threads: rivals[threads])
+    ratios = [rate / rival for rate, rival in pairs]
     return {
         "images": NUMBER,
         "mean size, KB": size / 1000,
         "omnisrc crawl, images/s, 64 requests at once": f"{ours.rate:.0f}",
         "omnisrc crawl, images/s, 256 requests at once": f"{wide.rate:.0f}",
         "img2dataset, images/s by threads": ", ".join(f"{threads}: {rate:.0f}" for threads, rate in rivals.items()),
-        "ratio to img2dataset's best": ours.rate / rivals[best],
+        f"pairs with img2dataset's best ({best} threads), images/s": "; ".join(f"{a:.0f}, {b:.0f}" for a, b in pairs),
+        "ratios of the pairs": ", ".join(f"{ratio:.2f}" for ratio in ratios),
+        "ratio to img2dataset's best, median": statistics.median(ratios),
         "limit of the cores, images/s": limit,
         "share of the limit": ours.rate / limit,
         "resident memory of the whole crawl, MB, 64 at once: peak in each third": _thirds(ours.memory),
@@ -79,6 +88,7 @@ def img2dataset(urls: list[str], folder: Path, threads: int) -> float:
     """Images/s of img2dataset with the same output size."""
     listing, output = folder / "urls.txt", folder / f"img2dataset-{threads}"
     listing.write_text("\n".join(urls) + "\n")
+    shutil.rmtree(output, ignore_errors=True)
     python = rival_python("img2dataset", "img2dataset==1.47.0")
     seconds = run_rival(python, RIVAL, str(listing), str(output), str(threads))
     return successes(output) / seconds

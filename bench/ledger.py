@@ -36,6 +36,7 @@ from omnisrc.crawl.finds import record_finds
 from omnisrc.crawl.jobs import FETCH
 from omnisrc.crawl.landing import Landing, LandingRules
 from omnisrc.crawl.outcome import Outcome
+from omnisrc.crawl.parts import Parts
 from omnisrc.crawl.providers.provider import Candidate
 from omnisrc.crawl.publish import publish
 from omnisrc.crawl.queries import Scope, register_queries
@@ -219,8 +220,10 @@ def claim(root: str, url: str) -> None:
             time.sleep(PAUSE_S)
         gone = ItemError(ErrorClass.HTTP_4XX, "not there", http_status=404)
         landing = Landing(study.landing, f"landing-{lease.token}", pool, LandingRules(128, 320, 90))
-        outcomes = [Outcome(asset, error=gone) for asset in assets]
-        timed("settling a job", lambda: publish(Job(study, lease, database), landing, outcomes, store))
+        parts = Parts(landing, settings.shard_bytes, lambda part: None)
+        for asset in assets:
+            parts.add(Outcome(asset, error=gone))
+        timed("settling a job", lambda: publish(Job(study, lease, database), parts.take(), store))
         landing.close()
         return assets
 

@@ -1,9 +1,9 @@
 """Clips a second of each recogniser's forward pass on the CPU, beside the same architecture from its origin.
 
-`python bench/recognisers.py [--compile] [--seconds N] [name ...]`; `--gpu` for bench/recognisers_gpu.py. One clip, the
-same input and threads for all; the variants of a case take turns. A ratio is the median over turns of the origin's time
-by ours in one precision, each in the layout that is faster for it, by the clock and by CPU seconds (which choose what
-is fastest); for it these two take turns alone, since what runs between them leaves memory in another state.
+`python bench/recognisers.py [--no-compile] [--seconds N] [name ...]`; `--gpu` for bench/recognisers_gpu.py. One clip,
+the same input and threads for all; the variants of a case take turns. A ratio is the median over turns of the origin's
+time by ours in one precision, each in the layout that is faster for it, by the clock and by CPU seconds (which choose
+what is fastest); for it these two take turns alone, since what runs between them leaves memory in another state.
 `default` is what `omnisrc eval` runs: the model's own layout, the precision that `auto` comes to.
 bench/origins.py says where the origins come from.
 """
@@ -26,6 +26,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
+import torch._dynamo  # noqa: E402
 from torch import nn  # noqa: E402
 
 from bench.origins import CASES, CLASSES, Case  # noqa: E402
@@ -34,14 +35,14 @@ from omnisrc.models.compiling import compile_trunk  # noqa: E402
 from omnisrc.models.create import model_names  # noqa: E402
 from omnisrc.models.precision import precision_of  # noqa: E402
 
-SECONDS = 20.0  # of turns for each case
+SECONDS = 12.0  # of turns for each case
 TURNS = 3, 15
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last_3d}
 PRECISIONS = {"fp32": False, "bf16": True}
 Run = Callable[[], object]
 
 
-def run(names: tuple[str, ...] = (), seconds: float = SECONDS, compiled: bool = False) -> dict[str, Any]:
+def run(names: tuple[str, ...] = (), seconds: float = SECONDS, compiled: bool = True) -> dict[str, Any]:
     figures: dict[str, Any] = {"torch threads": torch.get_num_threads()}
     for case in CASES:
         if names and case.name not in names:
@@ -58,6 +59,7 @@ def run(names: tuple[str, ...] = (), seconds: float = SECONDS, compiled: bool = 
 @torch.inference_mode()
 def measure(case: Case, seconds: float, compiled: bool) -> dict[str, Any]:
     """Clips a second of every variant, which one of ours is fastest, and the ratios to the origins."""
+    torch._dynamo.reset()  # it compiles no more than a few networks of one class in a process
     ours = create_model(case.name, CLASSES).eval()
     size = f"{case.views} x {case.frames} x {case.side}"
     figures: dict[str, Any] = {"views x frames x side; parameters": f"{size}; {parameters(ours):,}"}
@@ -183,16 +185,16 @@ def parameters(network: nn.Module) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Clips a second of the recognisers beside their origins.")
     parser.add_argument("names", nargs="*", help="Of the table of models; none: all.")
-    parser.add_argument("--compile", action="store_true", help="Measure torch.compile too (a minute or two each).")
+    parser.add_argument("--no-compile", action="store_true", help="Without torch.compile (a minute or two each).")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="Of turns for each case.")
     parser.add_argument("--gpu", action="store_true", help="On the first CUDA device instead.")
     asked = parser.parse_args()
     if asked.gpu:
         from bench import recognisers_gpu
 
-        figures = recognisers_gpu.run(tuple(asked.names), compiled=asked.compile)
+        figures = recognisers_gpu.run(tuple(asked.names), compiled=not asked.no_compile)
     else:
-        figures = run(tuple(asked.names), asked.seconds, asked.compile)
+        figures = run(tuple(asked.names), asked.seconds, not asked.no_compile)
     print(json.dumps(figures, indent=2))
 
 

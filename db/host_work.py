@@ -6,6 +6,7 @@ all workers together: with a million assets what is told here may be half a minu
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 from sqlalchemy import case, delete, func, select, update
@@ -32,7 +33,8 @@ def busiest(database: Database, controls: Controls = NOTHING_SET) -> list[Waitin
 def refresh(database: Database) -> None:
     """Counts anew where that is due. Of several who find it due, one counts and the others go on with what there is."""
     if database.read(_due) and database.write(_take_turn):
-        began, work = database.read(_count)
+        began = time.monotonic()  # the database's clock may be set meanwhile: an hour's jump is no count of an hour
+        work = database.read(_count)
         database.write(lambda session: _keep(session, began, work))
 
 
@@ -86,17 +88,15 @@ def _take_turn(session: Session) -> bool:
     return True
 
 
-def _count(session: Session) -> tuple[float, dict[str, tuple[int, int]]]:
-    """When the count began, and (ready, waiting) of each host."""
-    began = session.scalar(select(epoch())) or 0.0
+def _count(session: Session) -> dict[str, tuple[int, int]]:
+    """(ready, waiting) of each host."""
     ready = func.sum(case((Asset.not_before <= epoch(), 1), else_=0))
     rows = session.execute(select(Asset.host, ready, func.count()).where(frontier.claimable()).group_by(Asset.host))
-    return began, {host: (int(able), waiting) for host, able, waiting in rows}
+    return {host: (int(able), waiting) for host, able, waiting in rows}
 
 
 def _keep(session: Session, began: float, work: dict[str, tuple[int, int]]) -> None:
     session.execute(delete(HostWork))
     rows = [{"host": host, "ready": ready, "waiting": waiting} for host, (ready, waiting) in work.items()]
     insert_missing(session, HostWork, rows)
-    took = max(0.0, (session.scalar(select(epoch())) or 0.0) - began)
-    session.execute(update(HostCount).where(HostCount.id == 1).values(took=took))
+    session.execute(update(HostCount).where(HostCount.id == 1).values(took=time.monotonic() - began))

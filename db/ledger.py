@@ -181,6 +181,37 @@ def finish(session: Session, lease: Lease, result: Mapping[str, Any] | None = No
     free_token(session, lease.token)
 
 
+def recorded_parts(session: Session, lease: Lease) -> int:
+    """How many parts of the job's work are recorded under this lease. Locks the job's row for this transaction.
+
+    Raises:
+        LeaseLost: the job is no longer held under this token.
+    """
+    return int(_held(session, lease).result.get("recorded", {}).get("parts", 0))
+
+
+def note_recorded(session: Session, lease: Lease, parts: int, told: Mapping[str, Any]) -> None:
+    """Notes that so many parts are recorded, in the transaction that records the last of them; `told` sums them up."""
+    job = _held(session, lease)
+    job.result = {**job.result, "recorded": {**told, "parts": parts}}
+
+
+def forget_told(session: Session, lease: Lease) -> None:
+    """What the row tells of an earlier try of the job counts no more.
+
+    Raises:
+        LeaseLost: the job is no longer held under this token.
+    """
+    _held(session, lease).result = {}
+
+
+def tell(session: Session, lease: Lease, told: Mapping[str, Any]) -> None:
+    """How far a running job is, for all to see, beside what is recorded of it; nothing if it was taken away."""
+    job = session.get(Job, lease.job_id, populate_existing=True, with_for_update=True)
+    if job is not None and job.lease_token == lease.token:
+        job.result = {**told, "recorded": job.result.get("recorded", {})}
+
+
 def is_done(session: Session, lease: Lease) -> bool:
     """Whether the job was marked done under this very lease: so tells who lost the answer to his commit."""
     return session.scalar(select(Job.id).where(Job.id == lease.job_id, Job.done_token == lease.token)) is not None

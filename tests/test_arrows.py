@@ -17,7 +17,7 @@ LEVELS = [
     {"engine", "tasks"},
     {"data", "models"},
     {"shards", "media", "web"},
-    {"study", "classes", "config", "errors", "licences", "resources"},
+    {"study", "classes", "config", "errors", "licences", "resources", "words"},
 ]
 LEVEL = {name: depth for depth, names in enumerate(LEVELS) for name in names}
 SIDEWAYS = {("train", "evaluate")}

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from db.schema import SchemaError
 from db.session import DatabaseError
-from omnisrc.cli.main import STOPPED
+from omnisrc.cli.main import STOPPED, settle_heap
 from omnisrc.cli.options import Failed
 from omnisrc.errors import Interrupted, ItemError, UserError, WorldError
 
@@ -75,6 +75,7 @@ class Verbs(TyperGroup):
         if cmd_name not in VERBS:
             return None
         module = importlib.import_module(f"omnisrc.cli.{cmd_name}{'_' * keyword.iskeyword(cmd_name)}")
+        settle_heap()
         gc.enable()
         module.app._add_completion = False
         found = typer.main.get_command(module.app)

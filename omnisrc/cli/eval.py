@@ -65,13 +65,15 @@ def eval(
         if bool(run) == bool(checkpoint):
             raise UserError("Say what to score, with either --run NAME or --checkpoint NAME|FILE.")
         from omnisrc.evaluate.study import evaluate_checkpoint
+        from omnisrc.models.checkpoints.container import fingerprint
         from omnisrc.train.run_folder import weights_of as weights_of_run
 
         if run:
             file, folder = weights_of_run(study.runs, run), study.runs / run / "eval" / split
         else:
             file = weights_of(running, checkpoint, download)
-            folder = study.reports / f"eval-{file.stem}" / split
+            digits = fingerprint(file)[:8]  # two runs' `best` are two files
+            folder = study.reports / f"eval-{file.stem.removesuffix(f'-{digits}')}-{digits}" / split
         bar = Progress(
             TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=running.console
         )

@@ -19,9 +19,18 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text; stderr is so by itself
     code = run(sys.argv[1:])
-    gc.freeze()  # the end looks through all objects for cycles: a tenth of a short command
+    settle_heap()  # or the end looks through all objects for cycles: a tenth of a short command
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)
+
+
+def settle_heap() -> None:
+    """What there is stays: no collection looks through it again.
+
+    With torch all is left to Python: its libraries count what the end does not find, and print that.
+    """
+    if "torch" not in sys.modules:
+        gc.freeze()
 
 
 def run(arguments: list[str]) -> int:

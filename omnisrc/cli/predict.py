@@ -99,7 +99,7 @@ def predict(
                     file.add(predicted)
                 results.append(predicted)
                 next_one()
-                _show(running, predicted)
+                _show(running, predicted, count == 1)
         _end(running, named, results, looking.about(), output)
 
 
@@ -127,9 +127,10 @@ def _film(running: Command, each: Found, predicted: Predicted, path: Path, pool:
     return predicted
 
 
-def _show(running: Command, predicted: Predicted) -> None:
+def _show(running: Command, predicted: Predicted, only: bool) -> None:
     if predicted.error:
-        running.console.print(f"[red]{escape(predicted.error)}[/]", soft_wrap=True)
+        if not only:  # with an only one's the command ends
+            running.console.print(f"[red]{escape(predicted.error)}[/]", soft_wrap=True)
         return
     many = len(next(iter(predicted.answers.values())).windows)
     count = "one window" if many == 1 else f"{many} windows"

@@ -72,6 +72,7 @@ def fuse(
 ) -> None:
     """Late fusion: the weighted sum of the scores of several recognisers on the same clips, scored as one."""
     with command(workspace, json, sets, database="none") as running:
+        from omnisrc.evaluate.compare import common_protocol
         from omnisrc.evaluate.fusion import fuse as fused
         from omnisrc.evaluate.places import safe_name, scores_at
         from omnisrc.evaluate.results import figures_of, write_results
@@ -87,7 +88,7 @@ def fuse(
         about = {
             "split": one.about.get("split"), "expected": one.about.get("expected"),
             "manifest_sha256": one.about.get("manifest_sha256"), "fused": list(names), "weights": shares,
-            "softmax": softmax,
+            "softmax": softmax, "protocol": common_protocol(tables),
         }  # fmt: skip
         one = one.retold(about)
         figures = figures_of(one)
@@ -139,7 +140,8 @@ def compare(
         figures = comparison_figures(found, one) if one.multi_label else figures_of(found, one)
         word, shares = ("mAP", found.map) if one.multi_label else ("top-1", found.top1)
         for name, share, (low, high) in zip(names, shares, found.intervals, strict=True):
-            running.console.print(f"{name}: {word} {share:.2%} (95 % interval {low:.2%} to {high:.2%})")
+            told = f"{100 * share:.2f} % (95 % interval {100 * low:.2f} to {100 * high:.2f})"
+            running.console.print(f"{name}: {word} {told}")
         test = (
             NO_MCNEMAR
             if one.multi_label

@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session
 from db import catalogue, ledger
 from db.models import ClassList, Run, Sample, SelectionMember, Shard
 from omnisrc.cli.options import Command, Json, Sets, Workspace, command
-from omnisrc.cli.status_view import broker_view, crawl_view
 from omnisrc.crawl.monitor import crawl_state
 from omnisrc.crawl.order import orders
 from omnisrc.crawl.settings import CrawlSettings
@@ -78,6 +77,8 @@ def _look(running: Command) -> dict[str, Any]:
 
 
 def _view(state: dict[str, Any]) -> RenderableType:
+    from omnisrc.cli.status_view import broker_view, crawl_view  # what --json need not wait for
+
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in state.items():
         if name not in ("crawl", "jobs", "errors", "broker"):  # a part of its own shows these

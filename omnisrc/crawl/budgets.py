@@ -19,6 +19,7 @@ from db.insert import insert_missing
 from db.ledger import now
 from db.models import Budget, Job, Shard
 from omnisrc.crawl.jobs import FETCH
+from omnisrc.crawl.parts import unrecorded
 from omnisrc.crawl.settings import CrawlSettings
 
 LONGEST_TICK_S = 60.0
@@ -128,7 +129,7 @@ def used(session: Session, settings: CrawlSettings | None, landing: Path) -> lis
     running = running_drains(session)
     spent = {name: row.spent for name, row in rows.items()}
     return [
-        Used("disk", stored_bytes(session) + sum(int(result.get("bytes", 0)) for result in running), limits["disk"]),
+        Used("disk", stored_bytes(session) + sum(unrecorded(result, "bytes") for result in running), limits["disk"]),
         Used("free", free_bytes(landing), limits["free"]),
         Used("hours", spent.get("hours", 0.0), limits["hours"]),
         Used("download", spent.get("download", 0.0), limits["download"]),

@@ -12,6 +12,7 @@ from db import catalogue
 from db.controls import read_controls
 from db.models import Job, QueryPage
 from omnisrc.crawl.jobs import FETCH
+from omnisrc.crawl.parts import unrecorded
 
 FINAL = ("stored", "duplicate", "refused", "failed")
 
@@ -19,7 +20,7 @@ FINAL = ("stored", "duplicate", "refused", "failed")
 @dataclass(frozen=True)
 class CrawlCounts:
     """Assets by state, and by (state, error class); `under_way` are those that running drains have done with, of
-    which `under_way_stored` will be stored: their states change when the drain ends."""
+    which `under_way_stored` will be stored: their states change when the drain records them."""
 
     states: Counter[str] = field(default_factory=Counter)
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -54,7 +55,7 @@ def crawl_counts(session: Session) -> CrawlCounts:
         states,
         errors,
         session.scalar(select(func.count()).select_from(QueryPage)) or 0,
-        sum(int(result.get("assets", 0)) for result in running),
-        sum(int(result.get("stored", 0)) for result in running),
+        sum(unrecorded(result, "assets") for result in running),
+        sum(unrecorded(result, "stored") for result in running),
         tuple(read_controls(session).paused),
     )

@@ -16,6 +16,7 @@ from omnisrc.crawl.claims import Claims, HostShare
 from omnisrc.crawl.landing import Landing
 from omnisrc.crawl.meter import Meter
 from omnisrc.crawl.outcome import Fetched, Outcome
+from omnisrc.crawl.parts import Parts
 from omnisrc.crawl.retrieve import Retriever
 from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.crawl.slots import SiteBusy, SlotGate
@@ -31,7 +32,7 @@ LONGEST_PAUSE_S = 300.0
 
 
 class Drain:
-    """Takes assets until time, bytes, budgets or the frontier are used up, or `stopping`; `outcomes` is what came.
+    """Takes assets until time, budgets or the frontier are used up, or `stopping`; what comes of them goes to `parts`.
 
     Every host is worked on by as many tasks as the drain holds slots of it. A host that asks for a long pause is left.
     With the frontier empty it goes on for as long as `expecting` says that more may come.
@@ -44,6 +45,7 @@ class Drain:
         gate: SlotGate,
         retriever: Retriever,
         landing: Landing,
+        parts: Parts,
         stopping: Callable[[], bool],
         expecting: Callable[[], bool] = lambda: False,
         meter: Meter | None = None,
@@ -53,6 +55,7 @@ class Drain:
         self._gate = gate
         self._retriever = retriever
         self._landing = landing
+        self._parts = parts
         self._stopping = stopping
         self._expecting = expecting
         self._meter = meter or Meter()
@@ -64,12 +67,12 @@ class Drain:
         self._shares: dict[str, HostShare] = {}
         self._troubled: set[str] = set()
         self._paused_providers: frozenset[str] = frozenset()
-        self.outcomes: list[Outcome] = []
 
     async def run(self) -> None:
         """Works until there is nothing more to take, and what was begun is done.
 
-        Raises ItemError(STORAGE): the disk failed, and nothing that was fetched can be kept.
+        Raises ItemError(STORAGE): the disk failed, and nothing more that was fetched can be kept; and what the
+        recording of a part raises.
         """
         self._until = time.monotonic() + self._settings.drain_s
         stop_at = open_at = 0.0
@@ -86,22 +89,25 @@ class Drain:
                     break
                 await asyncio.wait(tasks, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
                 await self._close_hosts()
-                if self._stopping() or self._fatal:
-                    stop_at = stop_at or time.monotonic() + (0.0 if self._fatal else STOP_S)
+                failed = self._fatal is not None or self._parts.broken
+                if self._stopping() or failed:
+                    stop_at = stop_at or time.monotonic() + (0.0 if failed else STOP_S)
                     if time.monotonic() >= stop_at:
                         break
         finally:
             await self._cancel()
+            await self._parts.wait()
+        self._parts.check()
         if self._fatal is not None:
             raise self._fatal
 
     def _taking(self) -> bool:
         return (
             time.monotonic() < self._until
-            and self._landing.stored_bytes < self._settings.drain_bytes
             and self._fatal is None
+            and not self._parts.broken
             and not self._stopping()
-            and self._meter.has_room(self._landing.stored_bytes)
+            and self._meter.has_room(self._parts.stored_bytes)
         )
 
     async def _open_hosts(self) -> None:
@@ -153,9 +159,10 @@ class Drain:
             finally:
                 self._meter.end(asset)
             if outcome is not None:
-                self.outcomes.append(outcome)
+                self._parts.add(outcome)
 
     async def _next(self, share: HostShare) -> Asset | None:
+        await self._parts.room()
         if not self._taking():
             return None
         wait_s = self._gate.wait_s(share.site)

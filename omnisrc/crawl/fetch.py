@@ -1,4 +1,4 @@
-"""The stage `fetch`: drain the frontier for a while into one landing shard a medium, and record what became of all."""
+"""The stage `fetch`: drain the frontier for a while into landing shards, and record what became of all."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from db import models
+from db import ledger, models
 from omnisrc.crawl.claims import Claims
 from omnisrc.crawl.drain import Drain
 from omnisrc.crawl.identity import open_client
 from omnisrc.crawl.jobs import DISCOVER, drains
 from omnisrc.crawl.landing import Landing, LandingRules
 from omnisrc.crawl.meter import Meter
+from omnisrc.crawl.parts import Parts
 from omnisrc.crawl.providers.folder import folder_root
 from omnisrc.crawl.publish import publish
 from omnisrc.crawl.retrieve import Retriever
@@ -45,9 +46,9 @@ THREADS = 48
 
 
 def run(job: Job) -> None:
-    """Fetches what the frontier gives within the drain's limits, and commits it in one transaction.
+    """Fetches what the frontier gives within the drain's limits, and commits it, each part in one transaction.
 
-    Raises ItemError(STORAGE) where the disk fails; then nothing is recorded, and the assets go back.
+    Raises ItemError(STORAGE) where the disk fails; then nothing of that part is recorded, and its assets go back.
     """
     settings, media = job.study.section(CrawlSettings), job.study.section(MediaSettings)
     store = HostTableStore()
@@ -56,11 +57,13 @@ def run(job: Job) -> None:
     spill = job.study.landing / f"fetch-{job.token}-"
     landing = Landing(job.study.landing, f"landing-{job.token}", shared_pool(media), rules)
     meter = Meter(settings, job.study.landing, drains(job.study))
+    parts = Parts(landing, settings.shard_bytes, lambda part: publish(job, part, store, last=False))
     try:
-        _tell(job, meter, landing, {})
+        _begin(job)
+        _tell(job, meter, parts)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # an eighth less CPU for an image
-            drain = runner.run(_drain(job, settings, claims, store, landing, spill, meter))
-        publish(job, landing, drain.outcomes, store)
+            runner.run(_drain(job, settings, claims, store, landing, parts, spill, meter))
+        publish(job, parts.take(), store)
     finally:
         landing.close()
         for left in spill.parent.glob(f"{spill.name}*"):
@@ -73,9 +76,10 @@ async def _drain(
     claims: Claims,
     store: HostTableStore,
     landing: Landing,
+    parts: Parts,
     spill: Path,
     meter: Meter,
-) -> Drain:
+) -> None:
     # Lookups of dead hosts block a thread for seconds each; the database must not wait for them.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "fetch"))
     gate = SlotGate(claims.one_slot)
@@ -93,8 +97,8 @@ async def _drain(
         retriever = Retriever(
             client, optouts, settings, spill, folder_root(providers), may_download, meter.count, meter.bandwidth
         )
-        drain = Drain(settings, claims, gate, retriever, landing, job.stopping, lambda: _searching(job), meter)
-        beside = [asyncio.create_task(_tell_progress(job, drain, landing, meter)), asyncio.create_task(_obey(drain))]
+        drain = Drain(settings, claims, gate, retriever, landing, parts, job.stopping, lambda: _searching(job), meter)
+        beside = [asyncio.create_task(_tell_progress(job, parts, meter)), asyncio.create_task(_obey(drain))]
         try:
             await drain.run()
         finally:
@@ -103,10 +107,9 @@ async def _drain(
                 with suppress(asyncio.CancelledError):
                     await task
             with suppress(SQLAlchemyError):  # what made the drain fail must not be hidden
-                await asyncio.to_thread(_tell, job, meter, landing, {})
+                await asyncio.to_thread(_tell, job, meter, parts)
             for site in gate.held:
                 await asyncio.to_thread(claims.let_go, site, gate.wait_s(site))
-    return drain
 
 
 def _searching(job: Job) -> bool:
@@ -125,33 +128,28 @@ async def _obey(drain: Drain) -> None:
             log.exception("what is set cannot be read")
 
 
-async def _tell_progress(job: Job, drain: Drain, landing: Landing, meter: Meter) -> None:
+async def _tell_progress(job: Job, parts: Parts, meter: Meter) -> None:
     """Lets the ledger know from time to time how far a drain is: its result is not there before its end."""
     started = time.monotonic()
     while True:
         await asyncio.sleep(PROGRESS_S)
-        done = {
-            "assets": sum(outcome.later_s is None for outcome in drain.outcomes),
-            "stored": len(landing.landed),
-            "seconds": round(time.monotonic() - started, 1),
-        }
         try:
-            await asyncio.to_thread(_tell, job, meter, landing, done)
+            await asyncio.to_thread(_tell, job, meter, parts, time.monotonic() - started)
         except SQLAlchemyError:  # the drain's end will find out, and has more to lose
             log.exception("how far the drain is cannot be told")
 
 
-def _tell(job: Job, meter: Meter, landing: Landing, done: dict[str, Any]) -> None:
+def _begin(job: Job) -> None:
+    """Nothing of this try is recorded yet, whatever the row tells of one before."""
+    job.database.write(lambda session: ledger.forget_told(session, job.lease))
+
+
+def _tell(job: Job, meter: Meter, parts: Parts, seconds: float = 0.0) -> None:
     """Writes how far the job is, and renews what it may take of the budgets."""
 
     def tell(session: Session) -> dict[str, Any]:
-        stored = landing.stored_bytes
-        told = meter.renew(session, job.lease.job_id, stored)
-        session.execute(
-            update(models.Job)
-            .where(models.Job.id == job.lease.job_id, models.Job.lease_token == job.token)
-            .values(result={**done, "bytes": stored, **told})
-        )
-        return told
+        budget = meter.renew(session, job.lease.job_id, parts.stored_bytes)
+        ledger.tell(session, job.lease, {**parts.told, "seconds": round(seconds, 1), **budget})
+        return budget
 
     meter.settled(job.database.write(tell))

@@ -65,7 +65,8 @@ def head_check(kind: str) -> Callable[[bytes], None]:
 
 
 class Landing:
-    """The landing shards of one drain, one a medium. For one event loop; decoding is left to the guard's processes."""
+    """The landing shards of one drain, one a medium at a time. For one event loop; decoding is left to the guard's
+    processes."""
 
     def __init__(self, folder: Path, name: str, pool: GuardPool, rules: LandingRules) -> None:
         self._folder = folder
@@ -74,12 +75,13 @@ class Landing:
         self._rules = rules
         self._threads = ThreadPoolExecutor(pool.size, "landing")
         self._begun: dict[str, asyncio.Future[Landed]] = {}
+        self._taken = 0
         self.writers: dict[str, ShardWriter] = {}
         self.landed: dict[str, Landed] = {}
 
     @property
     def stored_bytes(self) -> int:
-        return sum(writer.bytes for writer in self.writers.values())
+        return sum(writer.bytes for writer in list(self.writers.values()))  # another thread may ask
 
     async def land(self, key: str, kind: str, body: Body) -> tuple[Landed, bool]:
         """Stores a body under `key`; False beside it where equal bytes were stored under another.
@@ -157,11 +159,20 @@ class Landing:
     def _store(self, landed: Landed, data: bytes) -> Landed:
         writer = self.writers.get(landed.medium)
         if writer is None:
-            writer = self.writers[landed.medium] = ShardWriter(self._folder, f"{self._name}-{landed.medium}")
+            name = f"{self._name}-{self._taken + 1}-{landed.medium}"
+            writer = self.writers[landed.medium] = ShardWriter(self._folder, name)
         (member,) = writer.write(landed.key, {FIELDS[landed.medium]: data})
         landed.offset, landed.length = member.offset, member.length
         self.landed[landed.sha256] = landed
         return landed
+
+    def take(self) -> tuple[dict[str, ShardWriter], dict[str, Landed]]:
+        """The shards as they are, open, and what they hold by SHA-256: the caller's now. What comes goes into new ones;
+        bytes that were stored once are known until the landing is closed."""
+        taken = self.writers, self.landed
+        self.writers, self.landed = {}, {}
+        self._taken += 1
+        return taken
 
     def close(self) -> None:
         """Ends the threads; whatever shard was not closed is dropped."""

@@ -16,8 +16,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from db.controls import read_controls
-from db.models import Asset, Budget
+from db.models import Asset, Budget, Job
 from omnisrc.crawl import budgets
+from omnisrc.crawl.parts import unrecorded
 from omnisrc.crawl.plan import KEPT_BYTES, MEDIA_BYTES
 from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.web.bandwidth import Bandwidth
@@ -66,13 +67,15 @@ class Meter:
         self._kept += sign * expected[1]
 
     def has_room(self, stored: int) -> bool:
-        """Whether another item may begin, with `stored` bytes in this job's shards."""
+        """Whether another item may begin, with `stored` bytes in this job's shards since it began."""
         fits = self.downloaded + self._media < self.may_download and stored + self._kept < self.may_store
         return fits and not self.out_of_time
 
     def renew(self, session: Session, job_id: int, stored: int) -> dict[str, Any]:
         """Tells what this job has used, and grants it its share of what is left; what its row should tell others."""
         assert self.settings is not None
+        row = session.get_one(Job, job_id, populate_existing=True, with_for_update=True)
+        new = max(0, stored - _recorded(row.result))  # no shard's row counts these yet
         limits = budgets.limits_of(self.settings)
         budgets.tick(session)  # holds the lock under which grants are made
         downloaded = self.downloaded
@@ -82,12 +85,12 @@ class Meter:
         self.bandwidth.rate = self._speed(session) / (1 + len(others))
         may_download = may_store = math.inf
         if limits["download"] is not None:
-            row = session.get_one(Budget, "download", populate_existing=True)
+            spent = session.get_one(Budget, "download", populate_existing=True).spent
             promised = sum(max(0, _number(job, "may_download") - _number(job, "downloaded")) for job in others)
-            may_download = told["may_download"] = downloaded + self._share(limits["download"] - row.spent - promised)
+            may_download = told["may_download"] = downloaded + self._share(limits["download"] - spent - promised)
         if limits["disk"] is not None:
-            promised = sum(max(_number(job, "may_store"), _number(job, "bytes")) for job in others)
-            left = limits["disk"] - budgets.stored_bytes(session) - promised - stored
+            promised = sum(max(_number(job, "may_store") - _recorded(job), unrecorded(job, "bytes")) for job in others)
+            left = limits["disk"] - budgets.stored_bytes(session) - promised - new
             may_store = told["may_store"] = stored + self._share(left)
         if limits["free"] is not None:
             may_store = min(may_store, stored + self._share(budgets.free_bytes(self.landing) - limits["free"]))
@@ -114,3 +117,7 @@ class Meter:
 
 def _number(told: Mapping[str, Any], name: str) -> int:
     return int(told.get(name, 0))
+
+
+def _recorded(told: Mapping[str, Any]) -> int:
+    return _number(told.get("recorded", {}), "bytes")

@@ -94,6 +94,7 @@ def _row(
         "fetched": fetched,
         "attempts": attempts,
         "not_before": not_before,
+        "lease_token": None,
         "blob_id": None,
         "license": outcome.fetched.license or outcome.asset.license,
         "author": outcome.fetched.author or outcome.asset.author,

@@ -1,8 +1,7 @@
-"""The end of a drain: shards get their names, and one transaction records shards, blobs, assets and decisions."""
+"""The end of a drain, or of a part: shards get their names, one transaction records them, blobs, assets, decisions."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,9 @@ from db.ledger import now
 from db.lookup import rows_among
 from db.models import Asset, Blob, Decision, Host, Shard
 from omnisrc.crawl import equal_bytes
-from omnisrc.crawl.landing import FIELDS, Landed, Landing
+from omnisrc.crawl.landing import FIELDS, Landed
 from omnisrc.crawl.outcome import Outcome, decision_row, error_row, stored_row
+from omnisrc.crawl.parts import Part
 from omnisrc.crawl.site_store import HostTableStore
 from omnisrc.engine.stage import Job
 from omnisrc.shards.read import read_bytes
@@ -35,23 +35,24 @@ class _Stored(Exception):
         self.digests = digests
 
 
-def publish(job: Job, landing: Landing, outcomes: Sequence[Outcome], site_files: HostTableStore) -> None:
-    """Closes the landing's shards and commits all that the drain found out.
+def publish(job: Job, part: Part, site_files: HostTableStore, *, last: bool = True) -> None:
+    """Closes a part's shards and commits all that the drain found out; the job is done with the `last` part.
 
     Equal bytes that another worker stored meanwhile are taken out of the shards again, before the shards are known to
     anybody. Raises LeaseLost, ItemError(STORAGE); no file of ours is left behind then.
     """
     files: dict[str, ShardFile] = {}
-    landed = dict(landing.landed)
+    landed = dict(part.landed)
     store = store_of(job.study)
     try:
-        for medium, writer in landing.writers.items():
+        for medium, writer in part.writers.items():
             if writer.count:
                 files[medium] = writer.close()
         for attempt in range(TRIES):
             try:
                 store.put(_paths(files.values()))
-                _commit(job, files, landed, outcomes, site_files)
+                _commit(job, replace(part, landed=landed), files, site_files, last)
+                site_files.settle()
                 store.settle(_paths(files.values()))
                 return
             except _Stored as stored:
@@ -60,28 +61,19 @@ def publish(job: Job, landing: Landing, outcomes: Sequence[Outcome], site_files:
                 if attempt == TRIES - 1:
                     raise
     except BaseException:
+        part.abort()
         drop_unrecorded(job.study, _paths(files.values()))
         raise
 
 
-def _commit(
-    job: Job,
-    files: Mapping[str, ShardFile],
-    landed: Mapping[str, Landed],
-    outcomes: Sequence[Outcome],
-    site_files: HostTableStore,
-) -> None:
-    job.commit(lambda session: _record(session, job, files, landed, outcomes, site_files), _summary(outcomes, files))
+def _commit(job: Job, part: Part, files: Mapping[str, ShardFile], site_files: HostTableStore, last: bool) -> None:
+    def write(session: Session) -> None:
+        _record(session, job, files, part.landed, part.outcomes, site_files)
 
-
-def _summary(outcomes: Sequence[Outcome], files: Mapping[str, ShardFile]) -> dict[str, Any]:
-    errors = Counter(outcome.error.error.value for outcome in outcomes if outcome.error is not None)
-    return {
-        "assets": sum(outcome.later_s is None for outcome in outcomes),
-        "stored": sum(file.count for file in files.values()),
-        "bytes": sum(file.bytes for file in files.values()),
-        "errors": dict(errors),
-    }
+    if last:
+        job.commit(write, part.told)
+    else:
+        job.record(write, part.number, part.told)
 
 
 def _record(

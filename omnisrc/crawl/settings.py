@@ -67,7 +67,7 @@ class CrawlSettings:
     concurrency: int = 128  # items at a time in one worker, over all hosts
     drains: int = 0  # fetch jobs at a time, each with its share of every host; 0: as many as workers take
     drain_s: float = 20.0  # one fetch job takes new items for so long,
-    drain_bytes: int = 64 * 2**20  # or until it has stored so much
+    shard_bytes: int = 64 * 2**20  # and records what came of them, in shards of their own, each time they hold so much
     max_disk: Size = NO_LIMIT  # landing shards take no more; 0: however much
     min_free_disk: Size = NO_LIMIT  # so much of the workspace's volume stays free; 0: down to nothing
     max_hours: float = 0.0  # of crawling, over all crawl commands of the study; 0: however long
@@ -84,8 +84,8 @@ class CrawlSettings:
             raise ValueError("breaker_failures and breaker_openings are at least 0 (0: none)")
         if min(self.connect_s, self.idle_s, self.image_deadline_s, self.video_deadline_s, self.drain_s) <= 0:
             raise ValueError("connect_s, idle_s, image_deadline_s, video_deadline_s and drain_s are more than 0")
-        if min(self.max_image_bytes, self.max_video_bytes, self.drain_bytes) < 1:
-            raise ValueError("max_image_bytes, max_video_bytes and drain_bytes are at least 1")
+        if min(self.max_image_bytes, self.max_video_bytes, self.shard_bytes) < 1:
+            raise ValueError("max_image_bytes, max_video_bytes and shard_bytes are at least 1")
         if min(self.drains, self.min_speed, self.longest_wait_s) < 0:
             raise ValueError("drains, min_speed and longest_wait_s are at least 0")
         if self.longest_crawl_delay_s < 0:

@@ -25,6 +25,7 @@ class HostTableStore:
         self._asked: set[str] = set()
         self._known: dict[tuple[str, str], site_files.SiteFile] = {}
         self._new: dict[tuple[str, str], site_files.SiteFile] = {}
+        self._written: dict[tuple[str, str], site_files.SiteFile] = {}
 
     def load(self, origin: str, path: str) -> site_files.SiteFile | None:
         return self._known.get((origin, path))
@@ -59,11 +60,18 @@ class HostTableStore:
         self._keep(session.scalars(newest))
 
     def write(self, session: Session) -> None:
-        """Writes the files that this store was told of."""
-        for (origin, path), file in sorted(self._new.items(), key=lambda item: item[0]):
+        """Writes the files that this store was told of since `settle`; more may come meanwhile, of another thread."""
+        self._written = dict(self._new)
+        for (origin, path), file in sorted(self._written.items(), key=lambda item: item[0]):
             values = {"status": file.status, "body": file.body, "read": file.read, "trouble": file.trouble_since}
             insert_missing(session, SiteFile, [{"origin": origin, "path": path, "host": _host(origin), **values}])
             session.execute(update(SiteFile).where(SiteFile.origin == origin, SiteFile.path == path).values(**values))
+
+    def settle(self) -> None:
+        """The transaction of `write` went through."""
+        for key, file in self._written.items():
+            if self._new.get(key) is file:
+                del self._new[key]
 
 
 def _host(origin: str) -> str:

@@ -27,8 +27,8 @@ class PutBack(Exception):
 class Job:
     """One job in the hands of a worker.
 
-    A stage function builds its files under names that hold `token`, then calls `commit` once. When that raises
-    `LeaseLost` the function deletes what it made and lets the exception pass.
+    A stage function builds its files under names that hold `token`, then calls `commit` once. A long one may `record`
+    parts before. When either raises `LeaseLost` the function deletes what it made and lets the exception pass.
     """
 
     study: Study
@@ -89,5 +89,22 @@ class Job:
             answers.append(write(session))
             ledger.finish(session, self.lease, result if result is not None else self.result)
             return answers[-1]
+
+        return self.database.write(both)
+
+    def record(self, write: Callable[[Session], T], part: int, told: Mapping[str, Any]) -> T | None:
+        """Runs `write` in a transaction that also notes that `part` (1, 2, ...) of the job's work is recorded, and
+        that all so far comes to `told`; the job goes on. Run again after a lost answer, it finds the note.
+
+        Raises:
+            LeaseLost: the job was taken away; nothing was written.
+        """
+
+        def both(session: Session) -> T | None:
+            if ledger.recorded_parts(session, self.lease) >= part:
+                return None
+            answer = write(session)
+            ledger.note_recorded(session, self.lease, part, told)
+            return answer
 
         return self.database.write(both)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from omnisrc.evaluate.scores import ScoreTable
 from omnisrc.evaluate.several import MapComparison
 from omnisrc.evaluate.whole_files import whole_file
 from omnisrc.tasks import metrics
+from omnisrc.words import counted
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,14 @@ class Comparison:
         """The answer."""
         first, second = self.names
         one, two = (f"{100 * share:.2f} %" for share in self.top1)
-        over = f"{self.clips} clips" + (f" of {self.groups} groups" if self.group_p is not None else "")
+        over = counted(self.clips, "clip") + (
+            f" of {counted(self.groups, 'group')}" if self.group_p is not None else ""
+        )
         low, high = (f"{100 * end:+.2f}" for end in self.difference_interval)
         name = "McNemar's mid-p" if self.group_p is None else "sign flips of whole groups, p"
         facts = (
             f"{two} against {one} top-1 over {over}, {100 * self.difference:+.2f} points (95 % interval {low} to"
-            f" {high}; {name} = {shown_p(self.p)}; {self.test.only_second} clips only {second} has right,"
+            f" {high}; {name} = {shown_p(self.p)}; {counted(self.test.only_second, 'clip')} only {second} has right,"
             f" {self.test.only_first} only {first})"
         )
         return verdict(first, second, self.difference, self.p, facts)
@@ -119,6 +123,12 @@ def protocol_differences(first: ScoreTable, second: ScoreTable) -> list[str]:
     """`clips 1 and 10`: in what the two were looked at otherwise; what a dump does not say is not counted."""
     one, two = (table.about.get("protocol") or {} for table in (first, second))
     return [f"{key} {one[key]} and {two[key]}" for key in one if key in two and one[key] != two[key]]
+
+
+def common_protocol(tables: Sequence[ScoreTable]) -> dict[str, Any]:
+    """What the protocols of all tables have in common, and their dumps say."""
+    first, *others = (table.about.get("protocol") or {} for table in tables)
+    return {key: value for key, value in first.items() if all(key in other and other[key] == value for other in others)}
 
 
 def largest_gains(found: Comparison | MapComparison) -> list[int]:

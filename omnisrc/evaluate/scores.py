@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from omnisrc.errors import UserError
 from omnisrc.evaluate.whole_files import whole_file
 from omnisrc.tasks import metrics
+from omnisrc.words import counted
 
 FILE = "predictions.parquet"
 MEDIA = re.compile(r"\.(mp4|m4v|avi|mkv|webm|mov|mpe?g|wmv|flv|ogv|3gp|gif|jpe?g|png|webp)$", re.IGNORECASE)
@@ -227,8 +228,9 @@ def aligned(tables: Sequence[ScoreTable], names: Sequence[str], among: bool = Fa
         unlike = (found[-1].labels != found[0].labels).reshape(len(wanted), -1).any(axis=1)
         if unlike.any():
             at = int(unlike.argmax())
+            count = counted(int(unlike.sum()), "clip")
             raise UserError(
-                f"{name} labels {unlike.sum()} clips otherwise than {names[0]}, such as {found[0].clips[at]}"
+                f"{name} labels {count} otherwise than {names[0]}, such as {found[0].clips[at]}"
                 f" ({named_labels(found[-1], at)}, not {named_labels(found[0], at)}); score both on the same labels."
             )
     return found

@@ -21,6 +21,7 @@ from omnisrc.evaluate.plots import plot_per_class
 from omnisrc.evaluate.scores import ScoreTable
 from omnisrc.tasks.average_precision import class_average_precision, mean_average_precision
 from omnisrc.tasks.metrics import binary_log_loss, ranking
+from omnisrc.words import counted
 
 RESAMPLES = 1000
 CHUNK = 1 << 22  # weights that are held at once
@@ -90,7 +91,9 @@ class MapComparison:
         first, second = self.names
         one, two = (f"{100 * share:.2f} %" for share in self.map)
         low, high = (f"{100 * end:+.2f}" for end in self.difference_interval)
-        over = f"{self.clips} clips" + (f" of {self.groups} groups" if self.groups < self.clips else "")
+        over = counted(self.clips, "clip") + (
+            f" of {counted(self.groups, 'group')}" if self.groups < self.clips else ""
+        )
         facts = (
             f"{two} against {one} mAP over {over}, {100 * self.difference:+.2f} points (95 % interval {low} to {high};"
             f" paired bootstrap, p = {self.p:.3f})"

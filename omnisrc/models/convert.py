@@ -19,9 +19,11 @@ from omnisrc.models.checkpoints.load import CheckpointReport, load_model
 from omnisrc.models.checkpoints.ours import save_weights
 from omnisrc.models.checkpoints.read import read_checkpoint
 from omnisrc.models.create import MODELS
+from omnisrc.models.families.mvit import POOL_EPS
 from omnisrc.models.fetch import publish
 from omnisrc.models.recogniser import Recogniser
 from omnisrc.models.trunks.slowfast import SlowFast
+from omnisrc.models.trunks.torchvision_video import MViT
 
 FOREIGN = {"mmaction2": "MMAction2", "pyslowfast": "PySlowFast", "pytorchvideo": "PyTorchVideo"}
 LAYOUTS = ("safetensors", *FOREIGN)
@@ -104,6 +106,8 @@ def _pyslowfast(state: Mapping[str, torch.Tensor], model: Recogniser) -> dict[st
     }
     if isinstance(model.trunk, SlowFast):
         config["SLOWFAST"] = {"ALPHA": model.trunk.alpha}
+    if isinstance(model.trunk, MViT) and model.args.get("pool_eps", POOL_EPS) == POOL_EPS:
+        config["MVIT"] = {"SEPARATE_QKV": False}
     return {"model_state": dict(state), "epoch": 0, "cfg": yaml.safe_dump(config)}
 
 

@@ -13,6 +13,7 @@ from omnisrc.models.families import (
     csn,
     frames,
     i3d,
+    mvit,
     omni,
     r2plus1d,
     slowfast,
@@ -45,6 +46,7 @@ FAMILIES = (
     tsn_trunks,
     tsn_timm,
     torchvision_video,
+    mvit,
     video_transformers,
 )
 """Modules with a table `MODELS` of name -> constructor(num_classes, *, family's arguments)."""
@@ -82,10 +84,13 @@ def create_model(
     if name not in MODELS:
         raise UserError(f"unknown model {name!r}: {_model_meant(name)}")
     build = MODELS[name]
-    known = [key for key, p in inspect.signature(build).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    defaults = inspect.signature(build).parameters
+    known = [key for key, parameter in defaults.items() if parameter.kind is parameter.KEYWORD_ONLY]
     for key in args:
         if key not in known:
             raise UserError(f"model {name} takes no argument {key!r}: {_meant(key, known)}")
+        if not _alike(args[key], defaults[key].default):
+            raise UserError(f"model {name} needs another {key} than {args[key]!r}, such as {defaults[key].default!r}")
     if num_classes < 1:
         raise UserError(f"model {name} needs at least one class, not {num_classes}")
     if args.get("width", 1) < 1:
@@ -98,7 +103,10 @@ def create_model(
         raise UserError(f"model {name} sees RGB through 3 channels, not in_channels={in_channels}")
     if heads and (min(heads.values()) < 1 or next(iter(heads.values())) != num_classes):
         raise UserError(f"model {name} needs heads of at least one class, the first of {num_classes}, not {heads}")
-    model = build(num_classes, **args)
+    try:
+        model = build(num_classes, **args)
+    except RuntimeError as error:
+        raise UserError(f"model {name} cannot be built with {args}: {str(error).splitlines()[0]}") from error
     model.name, model.args = name, args
     if heads:
         model.head = several(model.head, heads, name)
@@ -107,6 +115,15 @@ def create_model(
         see_flow(model, in_channels)
         model.args = {**model.args, "modality": "flow", "in_channels": model.input.channels}
     return model
+
+
+def _alike(value: object, default: object) -> bool:
+    """Whether a value is of the kind of an argument's default: a number, a count, a switch or a word."""
+    if isinstance(default, bool | str):
+        return isinstance(value, type(default))
+    if isinstance(default, int | float):
+        return isinstance(value, int if isinstance(default, int) else int | float) and not isinstance(value, bool)
+    return True
 
 
 def _model_meant(given: str) -> str:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -25,7 +27,8 @@ EXTRAS = {"tsn_timm": "timm", "video_transformers": "transformers"}
 @cache
 def figures() -> dict[str, dict[str, Any]]:
     """By the name of a network, in the order of the families: `parameters`, `gflops` of one view, `stages` (features:
-    channels and strides), `input`, and the optional package that it `needs` (empty: none)."""
+    channels and strides), `input`, the optional package that it `needs` (empty: none), and `tensors`: the sums of the
+    names of `all` its tensors and of its `trunk`'s (None where a package names them, each release its own way)."""
     found: dict[str, dict[str, Any]] = json.loads(FILE.read_text(encoding="utf-8"))
     return found
 
@@ -55,18 +58,27 @@ def measured(name: str) -> dict[str, Any] | None:
     Raises:
         UserError: there is no such network.
     """
+    from omnisrc.models.checkpoints.recognise import shapes_of
     from omnisrc.models.facts import facts_of, gflops, on_meta
 
     model, facts = on_meta(name, CLASSES), facts_of(name, CLASSES)
     if model is None or facts is None:
         return None
+    names, needs = shapes_of(model.state_dict()), _needs(name)
+    sums = {"all": names_sum(names), "trunk": names_sum(key for key in names if key.startswith("trunk."))}
     return {
         "parameters": facts.parameters,
         "gflops": round(gflops(model, *facts.view[:2]), 2),
         "stages": [asdict(stage) for stage in model.trunk.stages],
         "input": json.loads(json.dumps(asdict(facts.input))),
-        "needs": _needs(name),
+        "needs": needs,
+        "tensors": None if needs else sums,
     }
+
+
+def names_sum(names: Iterable[str]) -> str:
+    """The beginning of the SHA-256 of tensors' names, whatever their order."""
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16]
 
 
 def _needs(name: str) -> str:

@@ -9,6 +9,7 @@ from omnisrc.report.accuracy import Table
 from omnisrc.report.funnel import Row
 from omnisrc.report.runs import TARGET, Trained
 from omnisrc.report.selection import Facts
+from omnisrc.words import counted
 
 ADD_TARGET = "omnisrc target add PATH --format NAME"
 
@@ -30,10 +31,6 @@ def find_gaps(
 ) -> list[Gap]:
     """In the order in which a user would fill them."""
     return [*_target_gaps(targets), *_web_gaps(total, selection), *_run_gaps(trained, tables)]
-
-
-def counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + "s" * (count != 1)
 
 
 def _target_gaps(targets: dict[str, dict[str, int]]) -> list[Gap]:

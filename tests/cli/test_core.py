@@ -197,6 +197,13 @@ def test_a_reader_that_hangs_up_is_no_traceback(workspace: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("words", [["models", "show", "slowonly_r18"], ["classes", "list"]])
+def test_a_command_that_went_well_leaves_nothing_on_stderr(words: list[str]) -> None:
+    """Not even what torch's libraries say when an interpreter ends otherwise than they like."""
+    done = subprocess.run([sys.executable, "-m", "omnisrc", *words], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout
+
+
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["--help"]) == 0
     shown = capsys.readouterr().out

@@ -19,7 +19,7 @@ from tests.mixed_world import record_world, write_world
 SMALL = [
     "train.model_args={width: 8, dropout: 0.0}", "train.crop_size=48", "train.short_side=56",
     "train.crop_area=[0.5, 1.0]", "train.batch_size=8", "train.flip=0", "train.threads=1", "train.device=cpu",
-    "train.lr=0.05", "eval.clips=3", "eval.crops=1", "eval.device=cpu", "eval.threads=1",
+    "train.lr=0.02", "eval.clips=3", "eval.crops=1", "eval.device=cpu", "eval.threads=1",
 ]  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def test_flow_tells_directions_that_no_frame_tells(study, capsys, tmp_path):
     write_moving_world(study, {"train": 24, "val": 4, "test": 24})
     study.database().dispose()
     flow = [*SMALL, "train.modality=flow"]
-    train = ("train", "--mix", "target", "--model", "tsn_r18", "--steps", "30")
+    train = ("train", "--mix", "target", "--model", "tsn_r18", "--steps", "60")
 
     code, _, said = omnisrc(capsys, study, *train, "--name", "early", sets=flow)
     assert code == 2 and "extract it with `omnisrc flow`" in said
@@ -53,7 +53,7 @@ def test_flow_tells_directions_that_no_frame_tells(study, capsys, tmp_path):
     top1 = {}
     for modality, sets in (("flow", flow), ("rgb", SMALL)):
         code, trained, _ = omnisrc(capsys, study, *train, "--name", modality, sets=sets)
-        assert code == 0 and trained["steps"] == 30
+        assert code == 0 and trained["steps"] == 60
         code, scored, _ = omnisrc(capsys, study, "eval", "--run", modality, sets=SMALL)
         assert code == 0 and scored["samples"] == scored["expected"] == 24
         top1[modality] = scored["top1"]

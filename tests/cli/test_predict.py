@@ -199,6 +199,13 @@ def test_a_table_of_all_windows_and_one_of_json(tmp_path, capsys):
     assert whole["sha256"] == said["sha256"] and whole["inputs"][0]["labels"][:2] == said["inputs"][0]["labels"]
 
 
+def test_the_failure_of_a_lone_input_is_said_once(tmp_path, capsys):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    code, _, said = omnisrc(capsys, "predict", broken, "--model", weights(tmp_path / "w.safetensors"))
+    assert code == 1 and said.count("broken.mp4") == 1
+
+
 def test_what_was_seen_before_a_video_fails_is_told(tmp_path, capsys, monkeypatch):
     net, clip = weights(tmp_path / "net.safetensors", classes=list(CLASSES)), video(tmp_path / "a.mp4", count=40, fps=1)
     call = GuardPool.call

@@ -14,7 +14,7 @@ from aiohttp import web as aioweb
 from sqlalchemy import update
 
 from db import ledger
-from db.models import Asset, Budget
+from db.models import Asset, Budget, Shard
 from db.session import Database
 from omnisrc import config
 from omnisrc.cli import main
@@ -47,7 +47,7 @@ def noise(web: LocalWeb, table: Path, picture: Picture) -> LocalWeb:
 
 
 def begin(study: Study, class_file: Path, *sets: str, web: LocalWeb, table: Path):
-    opened = open_study(study, table, web, sets=("crawl.drain_bytes=1000000000", *sets))
+    opened = open_study(study, table, web, sets=("crawl.shard_bytes=1000000000", *sets))
     top_up, _ = plan_crawl(opened, class_file, "table")
     return opened, top_up
 
@@ -88,10 +88,12 @@ def test_what_fails_was_downloaded_too(study: Study, web: LocalWeb, table: Path,
     assert used(opened)["download"].spent >= 5 * BYTES
 
 
+@pytest.mark.parametrize("shard_bytes", [10**9, 15_000], ids=["one shard", "many"])
 def test_a_disk_budget_counts_what_shards_hold_and_is_overshot_by_less_than_an_item(
-    study: Study, noise: LocalWeb, table: Path, class_file: Path
+    study: Study, noise: LocalWeb, table: Path, class_file: Path, shard_bytes: int
 ) -> None:
-    opened, top_up = begin(study, class_file, "crawl.max_disk=50kB", web=noise, table=table)
+    sets = ("crawl.max_disk=50kB", f"crawl.shard_bytes={shard_bytes}")
+    opened, top_up = begin(study, class_file, *sets, web=noise, table=table)
     with pytest.raises(BudgetReached) as end:
         crawl(opened, top_up)
     on_disk = sum(path.stat().st_size for path in opened.landing.glob("*.tar"))
@@ -130,11 +132,12 @@ def test_an_hours_budget_counts_work_and_neither_rests_nor_clock_jumps(database:
     assert after(20.0) == pytest.approx(50.0, abs=4.0)
 
 
-@pytest.mark.parametrize("kind", ["download", "disk"])
+@pytest.mark.parametrize(("kind", "parts"), [("download", False), ("disk", False), ("disk", True)])
 def test_the_grants_of_jobs_at_once_and_what_is_used_never_exceed_a_budget(
-    database: Database, tmp_path: Path, kind: str
+    database: Database, tmp_path: Path, kind: str, parts: bool
 ) -> None:
-    limit = 25 * 10**6
+    """Also where jobs record what they stored a part at a time (`parts`), each part counted once."""
+    limit = 75 * 10**6
     given = CrawlSettings(**{f"max_{kind}": config.Size(limit)})
     database.write(lambda session: budgets.begin(session, given))
     for name in ("drain 1", "drain 2", "drain 3"):
@@ -145,10 +148,20 @@ def test_the_grants_of_jobs_at_once_and_what_is_used_never_exceed_a_budget(
     def renew(at: int) -> None:
         def write(session) -> dict:
             told = meters[at].renew(session, leases[at].job_id, stored[at])
-            session.get_one(ledger.Job, leases[at].job_id).result = {"bytes": stored[at], **told}
+            ledger.tell(session, leases[at], {"bytes": stored[at], **told})
             return told
 
         meters[at].settled(database.write(write))
+
+    def record(at: int, turn: int) -> None:
+        def write(session) -> None:
+            told = session.get_one(ledger.Job, leases[at].job_id).result
+            count = stored[at] - told["recorded"].get("bytes", 0)
+            facts = {"kind": "landing", "medium": "image", "sha256": "0" * 64, "freed": False, "created": 0.0}
+            session.add(Shard(path=f"landing/{turn}.tar", count=1, bytes=count, **facts))
+            ledger.note_recorded(session, leases[at], turn, {"bytes": stored[at]})
+
+        database.write(write)
 
     for turn in range(60):
         at = turn % 3
@@ -158,6 +171,8 @@ def test_the_grants_of_jobs_at_once_and_what_is_used_never_exceed_a_budget(
                 meters[at].count(10**6)
             else:
                 stored[at] += 10**6
+        if parts and turn % 4:
+            record(at, turn)
         total = sum(stored) if kind == "disk" else sum(meter.downloaded for meter in meters)
         assert total < limit + 10**6
     assert total >= limit - SMALL, "what is left is given out to the end"

@@ -13,6 +13,12 @@ from db import schema
 from db.ledger import now
 from db.models import Asset, Blob, Decision, Host, HostSlot, Shard, SiteFile
 from omnisrc import resources
+from omnisrc.crawl.parts import Part
+from omnisrc.crawl.publish import publish
+from omnisrc.crawl.site_store import HostTableStore
+from omnisrc.engine.stage import Job
+from omnisrc.engine.work import work_once
+from omnisrc.errors import ErrorClass, ItemError
 from omnisrc.media.image import image_size
 from omnisrc.shards.read import read_bytes
 from omnisrc.shards.verify import verify_shard
@@ -265,15 +271,50 @@ def _reopen(study: Study) -> None:
     study.database().write(write)
 
 
-def test_a_drain_ends_when_enough_is_stored_and_the_next_goes_on(
+def test_a_drain_records_what_is_enough_for_a_shard_and_goes_on(
     study: Study, web: LocalWeb, table: Path, class_file: Path, picture: Picture
 ) -> None:
-    offer(table, *[web.add(f"/{n}", picture(n)) for n in range(40)])
-    own = open_study(study, table, web, sets=("crawl.drain_bytes=30000",))
+    """Bytes that came before are duplicates, whichever part they were in."""
+    offer(table, *[web.add(f"/{n}", picture(n % 40)) for n in range(50)])
+    own = open_study(study, table, web, sets=("crawl.shard_bytes=30000",))
     run(own, class_file)
     assert check_shards(own) == 40
-    drains = [job for job in jobs(own, "fetch") if job.result["assets"]]
-    assert len(drains) > 3 and all(job.result["bytes"] < 150_000 for job in drains)
+    assert states(own) == {("stored", None): 40, ("duplicate", None): 10}
+    shards = own.database().read(lambda s: s.scalars(select(Shard)).all())
+    assert len(shards) > 3 and all(30_000 <= shard.bytes < 100_000 for shard in shards[:-1])
+    (drain,) = [job for job in jobs(own, "fetch") if job.result["assets"]]
+    assert (drain.result["assets"], drain.result["stored"]) == (50, 40)
+    held = own.database().read(lambda s: s.scalars(select(Asset.id).where(Asset.lease_token.is_not(None))).all())
+    assert held == []
+
+
+def test_a_part_that_cannot_be_recorded_ends_the_drain_and_no_other_part_is_lost(
+    study: Study, web: LocalWeb, table: Path, class_file: Path, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer(table, *[web.add(f"/i/{n}", picture(n)) for n in range(60)])
+    own = open_study(study, table, web, sets=("crawl.shard_bytes=30000", "crawl.host_concurrency=2"))
+    top_up, _ = plan_crawl(own, class_file, "table", per_class=100)
+    own.database().write(top_up)
+    work(own, "discover")
+    own.database().write(top_up)
+
+    def full(job: Job, part: Part, store: HostTableStore, *, last: bool = True) -> None:
+        if part.number == 2:
+            part.abort()
+            raise ItemError(ErrorClass.STORAGE, "no space")
+        publish(job, part, store, last=last)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("omnisrc.crawl.fetch.publish", full)
+        assert work_once(own, ["fetch"])
+    (drain,) = [job for job in jobs(own, "fetch") if job.error]
+    assert (drain.state, drain.error) == ("waiting", "storage")
+    kept, asked = check_shards(own), sum(path.startswith("/i/") for path in web.asked)
+    assert kept > 0 and states(own) == {("stored", None): kept, ("waiting", None): 60 - kept}
+    assert asked < 50, "nothing more was begun"
+    hurry(own)
+    crawl(own, top_up)
+    assert check_shards(own) == 60 and states(own) == {("stored", None): 60}
 
 
 def test_hosts_are_drained_side_by_side_each_within_its_limit(
@@ -374,8 +415,9 @@ def test_robots_txt_is_read_once_for_all_drains_of_a_day(
 ) -> None:
     web.add("/robots.txt", b"User-agent: *\nDisallow: /x\n")
     offer(table, *[web.add(f"/{n}", picture(n)) for n in range(12)])
-    own = open_study(study, table, web, sets=("crawl.drain_bytes=15000",))
+    own = open_study(study, table, web, sets=("crawl.host_rate=20", "crawl.drain_s=0.3"))
     run(own, class_file)
+    assert states(own) == {("stored", None): 12}
     assert len(jobs(own, "fetch")) > 1 and web.count(ROBOTS) == web.count(TDMREP) == 1
 
 
@@ -392,8 +434,6 @@ def test_a_robots_txt_in_trouble_forbids_everything_and_is_tried_again(
 def test_a_stop_returns_what_was_not_begun(
     study: Study, web: LocalWeb, table: Path, class_file: Path, picture: Picture
 ) -> None:
-    from omnisrc.engine.work import work_once
-
     offer(table, *[web.add(f"/{n}", picture(n)) for n in range(60)])
     own = open_study(study, table, web, sets=("crawl.host_concurrency=2",))
     top_up, _ = plan_crawl(own, class_file, "table", per_class=100)
@@ -412,7 +452,7 @@ def test_a_crawl_on_postgresql_comes_out_alike(
 ) -> None:
     base = Study.open(tmp_path / "study")
     base.prepare()
-    own = open_study(base, table, web, sets=(f"database.url={postgresql_url}", "crawl.drain_bytes=20000"))
+    own = open_study(base, table, web, sets=(f"database.url={postgresql_url}", "crawl.shard_bytes=20000"))
     schema.upgrade(own.database(), resources.migrations())
     web.add("/robots.txt", b"User-agent: *\nDisallow: /private/\n")
     offer(table, *[web.add(f"/{n}", picture(n % 20)) for n in range(25)])

@@ -59,7 +59,7 @@ def test_they_are_read_from_the_command_line(study: Study) -> None:
         "crawl.hosts.a.concurrency=0",
         "crawl.idle_s=0",
         "crawl.drain_s=-3",
-        "crawl.drain_bytes=0",
+        "crawl.shard_bytes=0",
         "crawl.drains=-1",
         "crawl.max_image_bytes=0",
         "crawl.min_sid=3",

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from db.models import Asset
 from db.models import SiteFile as Row
@@ -49,3 +49,26 @@ def test_hosts_of_one_domain_keep_files_of_their_own(study: Study) -> None:
     assert [(row.origin, row.host, row.body, row.read) for row in rows] == [
         (mine.origin, "a.example", "new", 2.0), (other.origin, "a.example", "y", 1.0)
     ]  # fmt: skip
+
+
+def test_each_file_is_written_once_and_one_that_came_meanwhile_with_the_next(study: Study) -> None:
+    store, database = HostTableStore(), study.database()
+    old, other = FILES[0], FILES[1]
+    new = replace(old, status=200, read=4000.0)
+
+    def rows() -> list[tuple[str, float]]:
+        found = database.read(lambda s: s.scalars(select(Row).order_by(Row.path)).all())
+        return sorted((row.path, row.read) for row in found)
+
+    store.save(old)
+    database.write(store.write)
+    store.save(new)  # between the transaction and its answer
+    store.settle()
+    database.write(lambda session: session.execute(delete(Row)) and None)
+    store.save(other)
+    database.write(store.write)
+    assert rows() == sorted([(new.path, new.read), (other.path, other.read)])
+    store.settle()
+    database.write(lambda session: session.execute(delete(Row)) and None)
+    database.write(store.write)
+    assert rows() == [] and store.load(ORIGIN, other.path) == other, "written before; known as ever"

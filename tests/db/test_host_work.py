@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from sqlalchemy import update
 
@@ -10,7 +12,7 @@ from db.controls import Controls, Setting
 from db.frontier import take_slots
 from db.ledger import now
 from db.models import Asset, Host, HostCount, HostWork
-from db.session import Database
+from db.session import Database, epoch
 from tests.db.test_frontier import add, row
 
 
@@ -53,6 +55,16 @@ def test_a_clock_that_was_set_back_does_not_keep_an_old_count(database: Database
     database.write(lambda session: session.execute(update(HostCount).values(took=1.0, counted=ahead)) and None)
     fill(database)
     assert busiest(database) == {"big": 5, "small": 2}
+
+
+def test_a_clock_that_jumps_while_somebody_counts_makes_no_count_of_an_hour(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours = itertools.count(1)
+    monkeypatch.setattr(host_work, "epoch", lambda: epoch() + 3600 * next(hours))
+    fill(database)
+    assert busiest(database) == {"big": 5, "small": 2}
+    assert database.read(lambda session: session.get_one(HostCount, 1).took) < 60
 
 
 @pytest.mark.parametrize("long", [False, True])

@@ -29,7 +29,7 @@ def test_seventy_three_against_seventy_over_a_thousand_clips():
     assert found.difference_interval == pytest.approx((0.03 - reach, 0.03 + reach), abs=0.002)
     assert found.test[:2] == (60, 90) and 0.01 < found.test.mid_p < found.test.exact < 0.02
     assert found.sentence.startswith(
-        "omni is better than base: 73.60 % against 70.60 % top-1 over 1000 clips, +3.00 points"
+        "omni is better than base: 73.60 % against 70.60 % top-1 over 1,000 clips, +3.00 points"
     )
     assert "90 clips only omni has right, 60 only base" in found.sentence
 

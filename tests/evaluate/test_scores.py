@@ -63,7 +63,7 @@ def test_clips_that_one_lacks_are_named():
 def test_other_classes_and_other_labels_are_refused():
     with pytest.raises(UserError, match="different class lists"):
         aligned([ONE, replace(ONE, classes=CLASSES[::-1])], ["a", "b"])
-    with pytest.raises(UserError, match=r"b labels 1 clips otherwise than a, such as class/4 \(run, not jump\)"):
+    with pytest.raises(UserError, match=r"b labels 1 clip otherwise than a, such as class/4 \(run, not jump\)"):
         aligned([ONE, replace(ONE, labels=np.array([0, 1, 2, 3, 2]))], ["a", "b"])
 
 

@@ -82,7 +82,7 @@ def test_a_dump_keeps_multi_hot_labels_and_does_not_mix_with_others(tmp_path):
     other = labels.copy()
     other[4] = [1, 1, 0, 0, 0] if labels[4].tolist() != [1, 1, 0, 0, 0] else [0, 1, 0, 0, 0]
     assert several(scores, other).fingerprint != table.fingerprint
-    with pytest.raises(UserError, match=r"labels 1 clips otherwise than x, such as class/4 \((a \+ )?b, not"):
+    with pytest.raises(UserError, match=r"labels 1 clip otherwise than x, such as class/4 \((a \+ )?b, not"):
         aligned([table, several(scores, other)], ["x", "y"])
     single = dump([0] * 60, [0] * 60, probabilities=scores, classes=CLASSES)
     with pytest.raises(UserError, match="x was scored with several classes a clip and y with one class"):

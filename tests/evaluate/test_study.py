@@ -38,6 +38,12 @@ def world(study):
     return study
 
 
+def folder_of(study):
+    """Of the one checkpoint that was scored by file."""
+    (folder,) = study.reports.glob("eval-w-????????")
+    return folder
+
+
 def scored(capsys, study, *arguments):
     line = ["eval", "--checkpoint", str(study.root / "w.safetensors"), "--workspace", str(study.root), "--json"]
     for setting in QUICK:
@@ -54,7 +60,7 @@ def test_a_score_says_over_which_clips_it_is_and_how_far_it_can_be_trusted(world
     assert f"over 5 of 6 samples of the data set {figures['data_sha256'][:12]} ({views})" in said
     low, high = figures["top1_interval"]
     assert low <= figures["top1"] <= high and f"95 % interval {100 * low:.2f} to {100 * high:.2f}" in said
-    folder = world.reports / "eval-w" / "test"
+    folder = folder_of(world) / "test"
     assert json.loads((folder / "metrics.json").read_text())["top1_interval"] == figures["top1_interval"]
     dump = read_scores(folder)
     assert sorted(dump.groups) == ["", "video a", "video a", "video b", "video b"]
@@ -68,7 +74,7 @@ def test_a_score_says_over_which_clips_it_is_and_how_far_it_can_be_trusted(world
 def test_a_score_says_in_which_precision_it_was_made(world, capsys, amp, precision):
     code, figures, said = scored(capsys, world, "--protocol", "1x1", "--set", f"eval.amp={amp}")
     assert code == 0 and figures["protocol"]["precision"] == precision and f", {precision})." in said
-    assert read_scores(world.reports / "eval-w" / "test").about["protocol"]["precision"] == precision
+    assert read_scores(folder_of(world) / "test").about["protocol"]["precision"] == precision
     booked = world.database().read(lambda session: session.query(models.Run).filter_by(kind="eval").one().config)
     assert booked["protocol"]["precision"] == precision
 
@@ -82,7 +88,7 @@ def test_a_compiled_network_gives_the_same_scores_and_one_graph_does_for_the_sma
         code, _, _ = scored(capsys, world, "--protocol", "1x1", "--set", "eval.amp=off", "--set", "eval.batch_size=2",
                             "--set", f"eval.compile={compiled}")  # fmt: skip
         assert code == 0 and counters["stats"]["unique_graphs"] == before + (compiled == "true")
-        found.append(read_scores(world.reports / "eval-w" / "test").probabilities)
+        found.append(read_scores(folder_of(world) / "test").probabilities)
     assert len(found[0]) == 5 and np.allclose(*found, atol=1e-5)
 
 
@@ -100,7 +106,23 @@ def test_another_protocol_can_go_to_a_folder_of_its_own(world, capsys, tmp_path)
     assert code == 0 and second["folder"] == str(tmp_path / "old") and second["protocol"]["rule"] == "0.x"
     assert "(2 clips x 1 crop, mean of probabilities, places of MMAction2 0.x, " in said
     assert read_scores(tmp_path / "old").about["protocol"] == second["protocol"]
-    assert read_scores(world.reports / "eval-w" / "test").about["protocol"] == first["protocol"]
+    assert read_scores(folder_of(world) / "test").about["protocol"] == first["protocol"]
+
+
+def test_two_files_of_one_name_keep_their_scores_and_fusing_them_keeps_what_their_protocols_share(world, capsys):
+    (world.root / "other").mkdir()
+    other = world.root / "other" / "w.safetensors"
+    save_weights(create_model("slowonly_r18", len(CLASSES), width=16), other, {"classes": CLASSES})
+    code, first, _ = scored(capsys, world, "--protocol", "1x1")
+    again, second, _ = scored(
+        capsys, world, "--set", "eval.clips=2", "--set", "eval.crops=1", "--checkpoint", str(other)
+    )
+    assert (code, again) == (0, 0) and first["folder"] != second["folder"]
+    assert run(["scores", "fuse", first["folder"], second["folder"], "-o", str(world.root / "f")]) == 0
+    capsys.readouterr()
+    fused = read_scores(world.root / "f").about["protocol"]
+    assert fused == {key: value for key, value in first["protocol"].items() if second["protocol"][key] == value}
+    assert "precision" in fused and "clips" not in fused
 
 
 def test_answers_that_are_no_numbers_are_refused(world, capsys):
@@ -109,4 +131,4 @@ def test_answers_that_are_no_numbers_are_refused(world, capsys):
     save_weights(model, world.root / "w.safetensors", {"classes": CLASSES})
     code, _, said = scored(capsys, world, "--protocol", "1x1")
     assert code == 2 and "w.safetensors are not numbers" in said
-    assert not (world.reports / "eval-w").exists()
+    assert not list(world.reports.glob("eval-*"))

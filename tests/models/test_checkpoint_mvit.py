@@ -69,6 +69,17 @@ def test_outputs_are_pytorchvideos(file: Path) -> None:
     assert (logits.mean().item(), logits.std().item()) == pytest.approx((0.05139, 1.02955), abs=2e-5)
 
 
+def test_its_32x3_is_the_same_network_for_longer_clips(tmp_path: Path) -> None:
+    """hub/vision_transformers, `mvit_video_base_32x3_config`."""
+    with torch.device("meta"):
+        theirs = as_pytorchvideo(create_model("mvit_v1_b", 400, clip_len=32).state_dict())
+    path = tmp_path / "MVIT_B_32x3_f294077834.pyth"
+    torch.save({"model_state": {key: torch.zeros(()).expand(value.shape) for key, value in theirs.items()}}, path)
+    model, report = load_model(path)
+    assert model.args == {"clip_len": 32, "pool_eps": 1e-5} and report.missing == report.unexpected == ()
+    assert (model.input.clip_len, model.input.frame_interval) == (32, 3)
+
+
 def test_it_has_no_way_back(file: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"mvit_v1_b has no names in PyTorchVideo's layout"):
         convert(file, "pytorchvideo", tmp_path / "back.pyth")

@@ -72,7 +72,7 @@ def test_one_sentence_a_class_gives_transformers_own_logits(folder: Path) -> Non
         assert torch.equal(model(scaled(model, frames)), logits)
         assert torch.equal(model.features(scaled(model, frames)), embedding)
     assert theirs.std(0).min() > 0.01, "the random network tells the pictures apart"
-    torch.testing.assert_close(logits, theirs, atol=1e-5, rtol=0)
+    torch.testing.assert_close(logits, theirs, atol=5e-5, rtol=0)  # a scale of 14 makes them of cosines
     embeds = found.video_embeds if folder.name == "xclip" else found.image_embeds
     torch.testing.assert_close(embedding, embeds, atol=1e-5, rtol=0)
     assert report.meta["licence"] == "mit" and report.meta["num_classes"] == 3

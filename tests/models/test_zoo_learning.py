@@ -64,8 +64,10 @@ DEEPER = {
     **{name: Trial({"width": 16}, (8, 32)) for name in ("slowfast_r50", "slowfast_r101", "slowfast_r101_r50")},
     **{name: Trial(NARROW, (4, 32)) for name in ("i3d_r50_heavy", "omni_r50")},
     **{f"x3d_{size}": Trial({"width": 16, "dropout": 0.0}, (2, 32), 0.02) for size in ("s", "m", "l")},
-    **{f"latefusion_r{depth}": Trial(UNFROZEN, (2, 32), 3e-3, adam=True) for depth in (101, 152)},
-    **{f"lrcn_r{depth}": Trial(UNFROZEN, (2, 32), 3e-3, adam=True) for depth in (101, 152)},
+    "latefusion_r101": Trial(UNFROZEN, (2, 32), 3e-3, adam=True),
+    "latefusion_r152": Trial({**UNFROZEN, "dropout": 0.0}, (2, 32), 3e-4, adam=True),
+    "lrcn_r101": Trial(UNFROZEN, (2, 32), 3e-3, adam=True),
+    "lrcn_r152": Trial({**UNFROZEN, "dropout": 0.0}, (2, 32), 1e-3, adam=True),
     **{
         f"trn_r{depth}": Trial({**NARROW, "frames": 3, "dropout": 0.0}, (3, 32), 3e-3, adam=True)
         for depth in (50, 101, 152)
@@ -84,7 +86,7 @@ FLOW = {
     "slowonly_r18": Trial(NARROW, (4, 32)),
     "i3d_r50": Trial(NARROW, (8, 32)),
     "ircsn_r50": Trial(NARROW, (4, 32)),
-    "r2plus1d_r34": Trial(NARROW, (4, 32)),
+    "r2plus1d_r34": Trial(NARROW, (4, 32), 3e-3, adam=True),
     "r3d_18": Trial({}, (4, 32)),
 }
 """Networks that see optical flow."""

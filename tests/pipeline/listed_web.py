@@ -67,6 +67,7 @@ class ListedWeb:
 def settings(webs: Sequence[LocalWeb], table: Path, sets: Sequence[str]) -> list[str]:
     usual = (
         f"providers.table.path={table}", f"crawl.allow_hosts={[web.site for web in webs]}", "crawl.host_rate=0",
-        "crawl.host_concurrency=4", "crawl.min_side=16", "crawl.drain_s=2", "media.guard_processes=1",
+        "crawl.host_concurrency=4", "crawl.min_side=16", "crawl.drain_s=2", "crawl.shard_bytes=20000",
+        "media.guard_processes=1",
     )  # fmt: skip
     return [part for setting in (*usual, *sets) for part in ("--set", setting)]

@@ -32,6 +32,12 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
+def set_clock(place: Path, shift: int) -> None:
+    """In place: a file cut to nothing, if only for a moment, kills with SIGBUS whoever has it mapped."""
+    with place.open("r+b") as file:
+        file.write(struct.pack("<q", shift))
+
+
 def wait_for(holds: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + 100.0
     while not holds():
@@ -41,7 +47,7 @@ def wait_for(holds: Callable[[], bool], process: subprocess.Popen[bytes]) -> Non
 
 @pytest.mark.parametrize(
     "jumps",
-    [pytest.param((-HOUR,), id="backward"), pytest.param((HOUR, 0), id="forward and back", marks=pytest.mark.slow)],
+    [pytest.param((-HOUR,), id="backward"), pytest.param((HOUR, 0), id="forward and back")],
 )
 def test_a_clock_that_jumps_by_an_hour_neither_loses_work_nor_stalls_it(
     shim: Path, tmp_path: Path, jumps: tuple[int, ...]
@@ -73,7 +79,7 @@ def test_a_clock_that_jumps_by_an_hour_neither_loses_work_nor_stalls_it(
             for number, shift in enumerate(jumps, 1):
                 wait_for(lambda number=number: len(refused) >= number, process)
                 time.sleep(0.5)
-                place.write_bytes(struct.pack("<q", shift))
+                set_clock(place, shift)
             assert process.wait(100.0) == 0, killing.log_of(workspace)
         finally:
             killing.end(process)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,13 +126,17 @@ def test_a_killed_filter_ends_as_one_that_was_not(
 @pytest.mark.slow
 def test_a_killed_pack_ends_as_one_that_was_not(reference: Path, teacher: Path, tmp_path: Path) -> None:
     rng, hit, attempt = random.Random(13), 0, 0
+    again = ["filter", *filtering(teacher)[3:], "--redo", "select", "--name", "again"]
+    shutil.copytree(reference, tmp_path / "whole")
+    began = time.monotonic()
+    killing.finish(tmp_path / "whole", *again)
+    span = time.monotonic() - began
     while hit < PACK_KILLS:
         attempt += 1
         assert attempt < 12, "packing is over too soon to be killed"
         workspace = tmp_path / f"study-{attempt}"
         shutil.copytree(reference, workspace)
-        again = [*filtering(teacher)[3:], "--redo", "select", "--name", "again"]
-        hit += killing.run_with_kills(workspace, PACK_KILLS - hit, rng, (0.8, 2.5), "filter", *again)
+        hit += killing.run_with_kills(workspace, PACK_KILLS - hit, rng, (0.4 * span, 0.95 * span), *again)
         assert killing.packed(workspace) == killing.packed(reference)
         assert killing.curated_members(workspace) == killing.packed(workspace).total()
         killing.doctor(workspace)

@@ -93,8 +93,9 @@ def make_study(workspace: Path, web: LocalWeb, images: int, database_url: str, *
     settings = {
         "database": {"url": database_url},
         "providers": {"table": {"path": str(table)}},
-        "crawl": {"allow_hosts": [web.site], "host_concurrency": 4, "drain_s": 2.0, "drains": 2, **crawl},
+        "crawl": {"allow_hosts": [web.site], "host_concurrency": 4, "drain_s": 2.0, "drains": 2, "shard_bytes": 50_000},
     }
+    settings["crawl"] |= crawl
     (workspace / "omnisrc.yaml").write_text(yaml.safe_dump(settings))
     listed = ["--classes", str(classes), "--provider", "table", "--per-class", str(10 * images), "--media", "image"]
     return ["omnisrc", "crawl", *listed, "--engine", "celery", "--workspace", str(workspace)]

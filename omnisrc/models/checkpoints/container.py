@@ -23,6 +23,7 @@ import torch
 from omnisrc.errors import UserError, WorldError
 from omnisrc.models.checkpoints.blobs import RefusedName, load_blobs
 from omnisrc.models.checkpoints.nesting import choose, unwrapped
+from omnisrc.models.checkpoints.own_words import checked
 from omnisrc.models.pretrained.folder import folder_sha256, is_pretrained
 
 METADATA_KEY = "omnisrc"
@@ -115,7 +116,7 @@ def own_metadata(path: Path) -> Mapping[str, Any] | None:
     with _sound(path), safetensors.safe_open(str(path), "pt") as file:
         text = (file.metadata() or {}).get(METADATA_KEY)
         meta = None if text is None else json.loads(text)
-    return meta if isinstance(meta, dict) else None
+    return checked(path, meta) if isinstance(meta, dict) else None
 
 
 def _head(path: Path) -> bytes:

@@ -85,7 +85,10 @@ def load_model(path: Path | str, *, averaged: bool = True, blobs: bool = False) 
             f"{path} fits no model known here, or has no head: name the model that it is for, and `omnisrc models show "
             f"{path} --model NAME` says what it lacks"
         )
-    model = create_model(found.match.name, found.num_classes, **found.match.args)
+    try:
+        model = create_model(found.match.name, found.num_classes, **found.match.args)
+    except UserError as error:
+        raise UserError(f"{path} holds a network that cannot be built: {error}") from error
     return model, _fill(model, found, strict=True)
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from omnisrc.errors import UserError
 from omnisrc.models.checkpoints.container import Contents
 from omnisrc.models.checkpoints.layout import Layout, Row, State
 from omnisrc.models.checkpoints.openmmlab import openmmlab_meta
@@ -20,6 +21,11 @@ NAME = "mmaction"
 
 NAMED = re.compile(r"seg(\d{1,2})_f(\d{1,2})s(\d{1,2})(?!\d)")
 SHORT = re.compile(r"(?<![0-9a-z])(\d{1,2})x(\d{1,2})(?![0-9a-z])")
+NO_RECOGNISERS = (
+    ("bbox_head.", "detector for AVA, which answers for boxes and is no recogniser"),
+    (".nonlocal_block.", "non-local blocks, which pool otherwise than those of the models here"),
+)
+"""Part of a name in the file, and what it is then."""
 
 
 def _sign(keys: Collection[str]) -> bool:
@@ -36,6 +42,9 @@ def sampling_said(contents: Contents) -> dict[str, Any]:
 
 
 def _about(contents: Contents) -> Mapping[str, Any]:
+    for part, what in NO_RECOGNISERS:
+        if any(part in key for key in contents.state):
+            raise UserError(f"{contents.path} holds legacy MMAction's {what}: its I3D on ResNet-50 is read, as i3d_r50")
     return {**sampling_said(contents), **openmmlab_meta(contents)}
 
 

@@ -10,18 +10,20 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from omnisrc.errors import UserError
 from omnisrc.models.checkpoints import tsn_pytorch
 from omnisrc.models.checkpoints.container import Contents
 from omnisrc.models.checkpoints.mmaction import sampling_said
 from omnisrc.models.checkpoints.openmmlab import openmmlab_meta
 
 NAME = "mmaction"
+STEM = "backbone.conv1_7x7_s2.weight"
 
 adapt = tsn_pytorch.adapt
 
 
 def matches(keys: Collection[str]) -> bool:
-    return "backbone.conv1_7x7_s2.weight" in keys
+    return STEM in keys
 
 
 def our_key(key: str) -> str | None:
@@ -29,6 +31,21 @@ def our_key(key: str) -> str | None:
 
 
 def meta(contents: Contents) -> Mapping[str, Any]:
+    _refuse(contents)
     bare = {key.removeprefix("backbone."): value for key, value in contents.state.items()}
     said = tsn_pytorch.meta(replace(contents, state=bare))
     return {**openmmlab_meta(contents), **sampling_said(contents), **said}
+
+
+def _refuse(contents: Contents) -> None:
+    """Its I3D (backbones/inception_v1_i3d) and SSN (cls_heads/ssn_head) share the names of the layers."""
+    if contents.state[STEM].ndim == 5:
+        raise UserError(
+            f"{contents.path} holds legacy MMAction's I3D on Inception-V1, which no model here is: its I3D on "
+            "ResNet-50 is read, as i3d_r50"
+        )
+    if "cls_head.activity_fc.weight" in contents.state or "cls_head.test_fc.weight" in contents.state:
+        raise UserError(
+            f"{contents.path} holds legacy MMAction's SSN, which finds actions in time and is no recogniser: its TSN "
+            "on BN-Inception is read, as tsn_bninception"
+        )

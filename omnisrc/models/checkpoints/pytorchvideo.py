@@ -104,11 +104,16 @@ def two_rates(path: Path) -> Rates:
 
     "32x2" are the fast pathway's own, and a name that says nothing is 8x8's.
     """
-    named = re.search(r"(?<!\d)(\d{1,2})x(\d{1,2})(?!\d)", path.stem)
-    frames, apart = (int(named[1]), int(named[2])) if named else (8, 8)
+    frames, apart = named_rate(path) or (8, 8)
     if apart <= 2:
         return Rates(4, Sampling(frames, apart, 1))
     return Rates(apart // 2, Sampling(frames * (apart // 2), 2, 1))
+
+
+def named_rate(path: Path) -> tuple[int, int] | None:
+    """The frames and their distance that a "16x4" in the file's name says."""
+    named = re.search(r"(?<!\d)(\d{1,2})x(\d{1,2})(?!\d)", path.stem)
+    return (int(named[1]), int(named[2])) if named else None
 
 
 def pathways_of(form: Layout, contents: Contents, lateral: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -82,21 +83,30 @@ def read_checkpoint(path: Path, averaged: bool = True, blobs: bool = False) -> C
         )
     renamed = {form.our_key(key): value for key, value in contents.state.items()}
     state = {key: value for key, value in renamed.items() if key is not None}
-    if isinstance(form, Adapting):
-        state = form.adapt(state)
-    said, notes = _told(form, contents), list(contents.notes)
-    if said.pop("channel_order", "rgb") == "bgr":
-        state, said = to_rgb(state, said)
-        notes.append("it takes BGR: its stem and its scaling were turned to RGB")
+    notes = list(contents.notes)
+    with _as_should_be(form, contents):
+        if isinstance(form, Adapting):
+            state = form.adapt(state)
+        said = dict(form.meta(contents))
+        if said.pop("channel_order", "rgb") == "bgr":
+            state, said = to_rgb(state, said)
+            notes.append("it takes BGR: its stem and its scaling were turned to RGB")
     return Checkpoint(path, form.NAME, contents.sha256, state, said, tuple(notes))
 
 
-def _told(form: Format, contents: Contents) -> dict[str, Any]:
+@contextmanager
+def _as_should_be(form: Format, contents: Contents) -> Iterator[None]:
+    """Reads what a format takes for granted; UserError where a tensor is missing or has another shape."""
     try:
-        return dict(form.meta(contents))
-    except (KeyError, IndexError, StopIteration) as error:
+        yield
+    except (KeyError, StopIteration) as error:
         raise UserError(
             f"{contents.path} holds but a part of a {form.NAME} network ({some(contents.state)}): fetch it whole"
+        ) from error
+    except (IndexError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise UserError(
+            f"{contents.path} holds tensors of a {form.NAME} network, but not of the shapes that such a network has: "
+            "fetch it again"
         ) from error
 
 

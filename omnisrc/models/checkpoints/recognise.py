@@ -1,7 +1,8 @@
 """Which model a file's weights are, told from their names and shapes.
 
-A model is built on the meta device, where tensors have shapes and no content, at most once a process. Most files say
-in their name what they are: those models are tried first, those that need an optional package last.
+A model whose tensors are called otherwise, by what was measured once, is out of the question. Others are built on the
+meta device, where tensors have shapes and no content, at most once a process. Most files say in their name what they
+are: those models are tried first, those that need an optional package last.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from omnisrc.errors import UserError
 from omnisrc.models.checkpoints.architecture import COUNTER
 from omnisrc.models.create import FAMILIES, MODELS, create_model
+from omnisrc.models.figures import figures, names_sum
 
 Shape = tuple[int, ...]
 Layout = Mapping[str, Shape]
@@ -58,10 +60,12 @@ def recognise(state: Mapping[str, torch.Tensor], hints: str = "", family: str = 
 
 
 def also_fits(state: Mapping[str, torch.Tensor], match: Match) -> list[str]:
-    """The other models that these weights fill; all models are built for the answer."""
-    shapes = shapes_of(state)
+    """The other models that these weights fill. Those of optional packages are left out, unless `match` is one: it
+    takes long to build them."""
+    shapes, extras = shapes_of(state), _needing_extras()
     alone = match.num_classes is None
-    return [name for name in in_order("") if name != match.name and match_of(name, shapes, alone)]
+    names = (name for name in in_order("") if name != match.name and (name not in extras or match.name in extras))
+    return [name for name in names if match_of(name, shapes, alone)]
 
 
 def nearest(state: Mapping[str, torch.Tensor]) -> str:
@@ -84,8 +88,7 @@ def in_order(hints: str) -> list[str]:
 
 def match_of(name: str, shapes: Layout, trunk_alone: bool = False) -> Match | None:
     """`name` if its tensors have exactly these names and shapes, at whatever width and of whatever input."""
-    published = layout(name)
-    if published is None:
+    if _otherwise_called(name, shapes, trunk_alone) or (published := layout(name)) is None:
         return None
     wanted = _trunk(published) if trunk_alone else published
     if wanted.keys() != shapes.keys():
@@ -98,6 +101,12 @@ def match_of(name: str, shapes: Layout, trunk_alone: bool = False) -> Match | No
         if fits:
             return Match(name, args, classes)
     return None
+
+
+def _otherwise_called(name: str, shapes: Layout, trunk_alone: bool) -> bool:
+    """Whether the file's tensors cannot be this model's, by their names."""
+    sums = figures().get(name, {}).get("tensors")
+    return sums is not None and names_sum(shapes) != sums["trunk" if trunk_alone else "all"]
 
 
 @cache

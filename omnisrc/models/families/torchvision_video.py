@@ -10,7 +10,7 @@ from omnisrc.models.heads.linear import LinearHead
 from omnisrc.models.heads.pooled import WindowedHead
 from omnisrc.models.inputs import InputSpec, Triple
 from omnisrc.models.recogniser import Recogniser
-from omnisrc.models.trunks.torchvision_video import S3D, MViT, Swin3D, VideoResNet
+from omnisrc.models.trunks.torchvision_video import S3D, Swin3D, VideoResNet
 
 KINETICS_MEAN: Triple = (110.2008, 100.63983, 95.99475)
 KINETICS_STD: Triple = (58.14765, 56.46975, 55.332195)
@@ -45,19 +45,6 @@ def swin3d(size: str, width: int, num_classes: int, *, dropout: float = 0.0) -> 
     return Recogniser(trunk, LinearHead(trunk.channels, num_classes, dropout), spec, num_classes)
 
 
-def mvit(name: str, num_classes: int, *, dropout: float = 0.5, pool_eps: float = 1e-6) -> Recogniser:
-    """MViT: clips of 16 frames at 7.5 a second, 224 pixels, and no others: its positions were learnt for these.
-
-    `pool_eps`: of the norms behind the poolings of queries, keys and values; PyTorchVideo has 1e-5.
-    """
-    spec = InputSpec("3d", 16, 4, 1, GREY_MEAN, GREY_STD, fixed=True)
-    trunk = MViT(lambda: _network(name), spec.clip_len, spec.crop_size)
-    for path, module in trunk.named_modules():
-        if isinstance(module, nn.LayerNorm) and ".pool_" in path:
-            module.eps = pool_eps
-    return Recogniser(trunk, LinearHead(trunk.channels, num_classes, dropout), spec, num_classes)
-
-
 def _network(name: str) -> nn.Module:
     from torchvision.models import get_model
 
@@ -69,5 +56,4 @@ MODELS = {
     **{name: partial(video_resnet, name) for name in ("r3d_18", "mc3_18", "r2plus1d_18")},
     "s3d": s3d,
     **{f"swin3d_{size}": partial(swin3d, size, width) for size, width in (("t", 96), ("s", 96), ("b", 128))},
-    **{name: partial(mvit, name) for name in ("mvit_v1_b", "mvit_v2_s")},
 }

@@ -29,12 +29,13 @@ class FlattenedHead(LinearHead):
     """C3D's: pool5, two hidden layers over all places of the clip, then the classes.
 
     The first layer has weights for each place, so the map must be `channels` x 2 x 7 x 7, that of a clip of 16 frames
-    of 112 x 112 pixels.
+    of 112 x 112 pixels. Of the 7 rows and columns pool5 makes 4: by an edge on both sides, or (`ceil`) by a last one
+    that is a maximum over what is left.
     """
 
-    def __init__(self, channels: int, num_classes: int, dropout: float, hidden: int = 4096) -> None:
+    def __init__(self, channels: int, num_classes: int, dropout: float, hidden: int = 4096, ceil: bool = False) -> None:
         super().__init__(hidden, num_classes, dropout)
-        self.pool5 = nn.MaxPool3d(2, 2, (0, 1, 1))
+        self.pool5 = nn.MaxPool3d(2, 2, 0 if ceil else (0, 1, 1), ceil_mode=ceil)
         self.fc6 = nn.Linear(channels * 16, hidden)
         self.relu6 = nn.ReLU(inplace=True)
         self.dropout6 = nn.Dropout(dropout)
