@@ -99,3 +99,9 @@ def test_what_needs_no_torch_does_not_load_it() -> None:
     code += "    assert 'torch' not in sys.modules, name"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_status_waits_for_no_decoder_and_no_client() -> None:
+    code = "import sys, omnisrc.cli.status as _\nassert not {'av', 'cv2', 'numpy', 'aiohttp', 'celery'} & {*sys.modules}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

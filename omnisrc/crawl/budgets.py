@@ -18,8 +18,7 @@ from sqlalchemy.orm import Session
 from db.insert import insert_missing
 from db.ledger import now
 from db.models import Budget, Job, Shard
-from omnisrc.crawl.jobs import FETCH
-from omnisrc.crawl.parts import unrecorded
+from omnisrc.crawl.jobs import FETCH, unrecorded
 from omnisrc.crawl.settings import CrawlSettings
 
 LONGEST_TICK_S = 60.0

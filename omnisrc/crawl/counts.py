@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 from db import catalogue
 from db.controls import read_controls
 from db.models import Job, QueryPage
-from omnisrc.crawl.jobs import FETCH
-from omnisrc.crawl.parts import unrecorded
+from omnisrc.crawl.jobs import FETCH, unrecorded
 
 FINAL = ("stored", "duplicate", "refused", "failed")
 

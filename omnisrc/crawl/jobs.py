@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -31,6 +32,11 @@ def drains(study: Study) -> int:
 def most_drains(study: Study) -> int:
     """How many fetch jobs there may be at a time; 0: as many as workers take."""
     return study.section(CrawlSettings).drains
+
+
+def unrecorded(result: Mapping[str, Any], name: str) -> int:
+    """Of a running fetch job's row: how much of what it tells of itself no other table knows yet."""
+    return int(result.get(name, 0)) - int(result.get("recorded", {}).get(name, 0))
 
 
 def discover_subject(query_id: int, page: int) -> str:

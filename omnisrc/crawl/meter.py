@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from db.controls import read_controls
 from db.models import Asset, Budget, Job
 from omnisrc.crawl import budgets
-from omnisrc.crawl.parts import unrecorded
+from omnisrc.crawl.jobs import unrecorded
 from omnisrc.crawl.plan import KEPT_BYTES, MEDIA_BYTES
 from omnisrc.crawl.settings import CrawlSettings
 from omnisrc.web.bandwidth import Bandwidth

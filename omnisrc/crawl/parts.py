@@ -111,11 +111,6 @@ class Parts:
             self._recording.result()
 
 
-def unrecorded(result: Mapping[str, Any], name: str) -> int:
-    """Of a running fetch job's row: how much of what it tells of itself no other table knows yet."""
-    return int(result.get(name, 0)) - int(result.get("recorded", {}).get(name, 0))
-
-
 def _sums(outcomes: list[Outcome], landing: Landing) -> dict[str, Any]:
     return {
         "assets": sum(outcome.later_s is None for outcome in outcomes),

@@ -11,7 +11,7 @@ from pathlib import Path
 from omnisrc.errors import UserError, WorldError
 from omnisrc.models.checkpoints.container import fingerprint
 from omnisrc.models.checkpoints.read import read_checkpoint
-from omnisrc.models.fetch import Report, fetch, fetch_released, publish, silent
+from omnisrc.models.fetch import Report, fetch, fetch_released, place_of, publish, silent
 from omnisrc.models.released import SUFFIXES, released_named
 from omnisrc.models.settings import ModelSettings
 
@@ -28,7 +28,8 @@ def add(
         WorldError: network or disk fail.
     """
     if "://" in given:
-        return _checked(fetch(given, folder, settings, sha256, report)), False
+        before = place_of(given, folder).is_file()
+        return _checked(fetch(given, folder, settings, sha256, report), keep=before), before
     if Path(given).suffix in SUFFIXES or Path(given).exists():
         return _copied(Path(given), folder, sha256)
     files = released_named(given)

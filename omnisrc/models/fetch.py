@@ -15,6 +15,7 @@ from omnisrc.errors import ErrorClass, ItemError, UserError, WorldError
 from omnisrc.models.partial import Partial, partial_of, pour
 from omnisrc.models.released import HOST, SUFFIXES, Released, find_weights, released_named
 from omnisrc.models.settings import ModelSettings
+from omnisrc.shards.verify import file_sha256
 from omnisrc.shards.write import sync_folder
 from omnisrc.web.addresses import AllowedHosts
 from omnisrc.web.client import AGENT, Client, Patience
@@ -89,10 +90,12 @@ def fetch(url: str, folder: Path, settings: ModelSettings, sha256: str = "", rep
     """The file at `url`, under its own name in `folder`.
 
     `sha256` is the hash or its first digits (8 at least); a name such as `NAME-1a2b3c4d.pth` says the first 8 itself.
-    Plain http is taken only with a hash of all 64 digits, or from the mirror of the settings.
+    Plain http is taken only with a hash of all 64 digits, or from the mirror of the settings. A file that is there
+    already, by an earlier call or another process, is not asked for again.
 
     Raises:
-        UserError: no hash, not https, another content than the hash says, refused by the server, too large.
+        UserError: no hash, not https, another content than the hash says, refused by the server, too large; another
+            file of this name is there.
         WorldError: no network, or one that fails.
     """
     target, name = _named(url)
@@ -101,19 +104,33 @@ def fetch(url: str, folder: Path, settings: ModelSettings, sha256: str = "", rep
     if target.url.scheme != "https" and len(promised) < 64 and not mirrored:
         raise UserError(f"{url} is plain http, which anybody on the way can change: give all 64 digits with --sha256.")
     goal = folder / name
-    if goal.exists():
-        raise UserError(f"There is {goal} already; remove it to fetch it again.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with partial_of(url, goal) as partial:
             if partial is None:
-                return goal
+                return _kept(goal, promised)
             _complete(target, partial, promised, settings, report)
             return publish(partial.path, goal)
     except ItemError as error:
         raise _sentence(url, error, settings) from error
     except OSError as error:
         raise WorldError(f"The weights file {goal} could not be written: {error.strerror or error}.") from error
+
+
+def place_of(url: str, folder: Path) -> Path:
+    """Where `fetch` puts the file at `url`. Raises UserError for an address of no weights file."""
+    return folder / _named(url)[1]
+
+
+def _kept(path: Path, promised: str) -> Path:
+    """A file that is there already, if it is the one that was promised."""
+    found = file_sha256(path)
+    if not found.startswith(promised):
+        raise UserError(
+            f"There is another {path} already, of the SHA-256 {found[:16]}... and not {promised[:16]}...: remove it "
+            "first."
+        )
+    return path
 
 
 def _complete(target: WebUrl, partial: Partial, promised: str, settings: ModelSettings, report: Report) -> None:

@@ -116,8 +116,12 @@ def test_add_fetches_a_url_and_a_released_name(
     mmaction2_file(tmp_path / "mine.pth")
     content = (tmp_path / "mine.pth").read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    code, answer, _ = command(capsys, "add", web.add("/other.pth", content), "--sha256", digest)
-    assert code == 0 and answer["model"] == "slowonly_r18" and (workspace / "other.pth").read_bytes() == content
+    url = web.add("/other.pth", content)
+    for new in (True, False):
+        code, answer, _ = command(capsys, "add", url, "--sha256", digest)
+        assert code == 0 and answer["model"] == "slowonly_r18" and answer["added"] is new
+        assert (workspace / "other.pth").read_bytes() == content
+    assert "There is another" in refusal(capsys, "add", url, "--sha256", "0" * 64)
     sampling = RELEASED[0].sampling
     row = Released("slowonly_r18_mine", "slowonly_r18", sampling, "five", 61.0, 62.0, "", "m/", "mine", digest[:8])
     for place in (released, about, figures):

@@ -16,8 +16,9 @@ from db.models import Asset
 from db.session import Database
 from omnisrc.crawl import budgets
 from omnisrc.crawl.counts import crawl_counts
+from omnisrc.crawl.jobs import unrecorded
 from omnisrc.crawl.outcome import Outcome
-from omnisrc.crawl.parts import Part, Parts, unrecorded
+from omnisrc.crawl.parts import Part, Parts
 from omnisrc.errors import ErrorClass, ItemError
 
 

@@ -195,3 +195,14 @@ def test_two_at_once_fetch_it_once(web: LocalWeb, tmp_path: Path) -> None:
         assert {each.result() for each in asked} == {tmp_path / "x.pth"}
     assert ranged.sent == [(200, len(FILE))] and (tmp_path / "x.pth").read_bytes() == FILE
     assert left(tmp_path) == ["x.pth"]
+
+
+def test_what_is_there_is_not_asked_for_again_and_another_file_is_named(web: LocalWeb, tmp_path: Path) -> None:
+    ranged = Ranged(FILE)
+    web.routes["/x.pth"] = ranged
+    for _ in range(2):
+        assert fetch(f"{web.url}/x.pth", tmp_path, PLAIN, sha256(FILE)) == tmp_path / "x.pth"
+    assert ranged.sent == [(200, len(FILE))]
+    with pytest.raises(UserError, match=f"another .*/x.pth already, of the SHA-256 {sha256(FILE)[:16]}"):
+        fetch(f"{web.url}/x.pth", tmp_path, PLAIN, sha256(OTHER))
+    assert left(tmp_path) == ["x.pth"] and (tmp_path / "x.pth").read_bytes() == FILE

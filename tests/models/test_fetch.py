@@ -52,8 +52,6 @@ def test_a_file_comes_whole_under_its_own_name(web: LocalWeb, content: bytes, tm
     assert path == tmp_path / "models" / "tiny.pth" and path.read_bytes() == content
     assert heard[0] == (0, len(content)) and heard[-1] == (len(content), len(content))
     assert left(tmp_path / "models") == ["tiny.pth"]
-    with pytest.raises(UserError, match=r"tiny.pth already"):
-        fetch(url, tmp_path / "models", PLAIN, sha256(content))
 
 
 def test_another_content_than_promised_leaves_nothing(web: LocalWeb, content: bytes, tmp_path: Path) -> None:
