@@ -29,6 +29,12 @@ CONNECT_S = 10.0
 REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403"}
 
 
+_OPENED: dict[int, Any] = {}
+"""Every file system there ever was in this process and in those it was forked from. fsspec forgets its own in a child;
+if one went, its connections would be closed there, which takes their sockets out of the epoll that the child shares
+with its parent: the parent would wait in vain for its next answer."""
+
+
 class StoreError(ItemError):
     """The store failed again and again: it may be better another time."""
 
@@ -156,6 +162,7 @@ class ObjectStore:
                 "Shards in an object store need the package s3fs; install it with `pip install 'omnisrc[s3]'`."
             ) from error
         store.retries = 1
+        _OPENED[id(store)] = store
         return store
 
     def _tried(self, url: str, once: Callable[[Any], T]) -> T:

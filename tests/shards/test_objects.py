@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+import time
+from multiprocessing import get_context
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from omnisrc.errors import ErrorClass, ItemError, UserError, WorldError
@@ -83,6 +87,28 @@ def test_a_part_of_an_object_is_one_small_request(bucket: Bucket, file: Path) ->
         store.read(f"{bucket.url}/a.tar", len(DATA) - 10, 50)
     with pytest.raises(ItemError, match="there is no such object"):
         store.read(f"{bucket.url}/b.tar", 0, 50)
+
+
+def test_a_forked_process_leaves_its_parents_connection_alone(bucket: Bucket, file: Path) -> None:
+    """A child that closed what it inherited would take the parent's sockets out of the parent's own epoll."""
+    store, url = store_of(bucket, timeout_s=20.0), f"{bucket.url}/a.tar"
+    store.put(file, url)
+
+    async def collect() -> None:
+        gc.collect()
+
+    def child() -> None:
+        store.size(url)
+        fsspec.asyn.sync(fsspec.asyn.get_loop(), collect)  # where s3fs can close a session, and does
+        store.size(url)
+
+    forked = get_context("fork").Process(target=child)
+    forked.start()
+    forked.join()
+    assert forked.exitcode == 0
+    began = time.monotonic()
+    assert store.size(url) == len(DATA)
+    assert time.monotonic() - began < 10
 
 
 def test_what_is_listed_and_deleted(bucket: Bucket, file: Path) -> None:
