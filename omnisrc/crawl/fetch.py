@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from db import ledger, models
+from omnisrc.crawl.ahead import guards
 from omnisrc.crawl.claims import Claims
 from omnisrc.crawl.drain import Drain
 from omnisrc.crawl.identity import open_client
@@ -33,7 +34,6 @@ from omnisrc.crawl.slots import SlotGate
 from omnisrc.crawl.ytdlp.downloader import Downloader
 from omnisrc.engine.stage import Job
 from omnisrc.media.settings import MediaSettings
-from omnisrc.media.shared_guard import shared_pool
 from omnisrc.web.addresses import AllowedHosts
 from omnisrc.web.client import AGENT
 from omnisrc.web.optout import OptOuts
@@ -55,7 +55,7 @@ def run(job: Job) -> None:
     claims = Claims(job.database, job.token, settings, store, drains(job.study))
     rules = LandingRules(settings.min_side, media.image_short_side, media.jpeg_quality)
     spill = job.study.landing / f"fetch-{job.token}-"
-    landing = Landing(job.study.landing, f"landing-{job.token}", shared_pool(media), rules)
+    landing = Landing(job.study.landing, f"landing-{job.token}", guards(media), rules)
     meter = Meter(settings, job.study.landing, drains(job.study))
     parts = Parts(landing, settings.shard_bytes, lambda part: publish(job, part, store, last=False))
     try:

@@ -41,6 +41,11 @@ FAULTS = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE
 """Signals that a crashing decoder dies of; any other came from outside and says nothing about the item."""
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 class GuardPool:
     """Up to `size` guard processes (0: one for each core that we may use), started when first needed.
 
@@ -49,7 +54,7 @@ class GuardPool:
     """
 
     def __init__(self, size: int = 0, memory_mb: int = 1500, timeout_s: float = 60.0) -> None:
-        self.size = size or len(os.sched_getaffinity(0))
+        self.size = size or cores()
         self.memory_mb = memory_mb
         self.timeout_s = timeout_s
         self.died: Counter[str] = Counter()

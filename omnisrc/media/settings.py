@@ -17,7 +17,7 @@ class MediaSettings:
     crf: int = 23
     # quality of the JPEGs that are kept, from 1 to 95
     jpeg_quality: int = 90
-    # processes that decode what came from the web; 0 is one for each core
+    # processes that decode what came from the web; 0 is one for each core, and two more while fetching
     guard_processes: int = 0
     # memory that one of them may use, in MB
     guard_memory_mb: int = 1500
