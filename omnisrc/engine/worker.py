@@ -9,14 +9,15 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 
 from omnisrc.engine.registry import STAGES
 from omnisrc.engine.work import work_once
 from omnisrc.study import Study
 
-IDLE_S = 0.2
+SOON_S, IDLE_S = 0.01, 0.2
+"""How long a worker waits before it looks for work again: at first, when more is likely to come soon, and later."""
+
 GARBAGE = 5_000
 """New objects after which Python looks for cycles among them; looking after every 700, as it does by itself, took about
 one per cent of a crawl."""
@@ -42,9 +43,13 @@ def main() -> None:
         STAGES[stage].prepare(study)
     gc.freeze()  # what was imported is there to stay
     gc.set_threshold(GARBAGE)
+    idle_s = SOON_S
     while not stop.is_set():
-        if not work_once(study, stages, stop.is_set):
-            time.sleep(IDLE_S)
+        if work_once(study, stages, stop.is_set):
+            idle_s = SOON_S
+        else:
+            stop.wait(idle_s)
+            idle_s = min(IDLE_S, 2 * idle_s)
 
 
 def _watch_parent(stop: threading.Event) -> None:

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scenedetect.common import FrameTimecode
-from scenedetect.detectors import AdaptiveDetector
 
 from omnisrc.media.phash import HASH_BYTES, Rgb, pdq
 from omnisrc.media.probe import VideoInfo
@@ -91,13 +89,17 @@ class Cuts:
     """
 
     def __init__(self) -> None:
+        from scenedetect.common import FrameTimecode  # a quarter of a guard's start, for those alone who look for shots
+        from scenedetect.detectors import AdaptiveDetector
+
+        self._timecode: Any = FrameTimecode
         self._detector: Any = AdaptiveDetector(min_scene_len=1)
         self._indices: list[int] = []
         self.found: list[int] = []
 
     def look(self, index: int, picture: Rgb) -> None:
         """Show the next frame (H, W, 3); the detector counts frames and needs no rate."""
-        place = FrameTimecode(len(self._indices), 25.0)
+        place = self._timecode(len(self._indices), 25.0)
         self._indices.append(index)
         bgr = np.ascontiguousarray(picture[..., ::-1])
         self.found += [self._indices[cut.frame_num] for cut in self._detector.process_frame(place, bgr)]
