@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from omnisrc.errors import ErrorClass, ItemError
-from omnisrc.media.guard import GuardPool
+from omnisrc.media.guard import GuardPool, cores
 from omnisrc.media.sniff import SNIFF_BYTES, sniff
 from omnisrc.shards.write import ShardWriter
 from omnisrc.web.download import Body
@@ -73,7 +73,9 @@ class Landing:
         self._name = name
         self._pool = pool
         self._rules = rules
-        self._threads = ThreadPoolExecutor(pool.size, "landing")
+        # A video is described in the time that it takes to hand it over: more threads only hinder each other at it.
+        sizes = {"image": pool.size, "video": min(pool.size, cores())}
+        self._threads = {medium: ThreadPoolExecutor(size, f"landing-{medium}") for medium, size in sizes.items()}
         self._begun: dict[str, asyncio.Future[Landed]] = {}
         self._taken = 0
         self.writers: dict[str, ShardWriter] = {}
@@ -107,9 +109,10 @@ class Landing:
     async def _image(self, key: str, body: Body) -> Landed:
         rules = self._rules
         image = await self._guarded(
+            "image",
             lambda: self._pool.land_image(
                 body.source, short_side=rules.short_side, min_side=rules.min_side, quality=rules.quality
-            )
+            ),
         )
         return self._store(
             Landed(
@@ -129,7 +132,7 @@ class Landing:
         )
 
     async def _video(self, key: str, body: Body) -> Landed:
-        info = await self._guarded(lambda: self._pool.probe_video(body.source))
+        info = await self._guarded("video", lambda: self._pool.probe_video(body.source))
         if min(info.width, info.height) < self._rules.min_side:
             raise ItemError(ErrorClass.TOO_SMALL, f"{info.width}x{info.height}")
         if 0 < body.longest_s < (info.duration or 0.0):
@@ -153,8 +156,8 @@ class Landing:
             data,
         )
 
-    async def _guarded(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    async def _guarded(self, medium: str, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads[medium], work)
 
     def _store(self, landed: Landed, data: bytes) -> Landed:
         writer = self.writers.get(landed.medium)
@@ -176,6 +179,7 @@ class Landing:
 
     def close(self) -> None:
         """Ends the threads; whatever shard was not closed is dropped."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        for threads in self._threads.values():
+            threads.shutdown(wait=True, cancel_futures=True)
         for writer in self.writers.values():
             writer.abort()
