@@ -353,3 +353,18 @@ def test_a_warmed_pool_starts_all_its_processes_and_a_call_uses_one_of_them() ->
         pids = until(lambda: len(pool.pids()) == 2 and pool.pids())
         assert pool.probe_video(video_bytes(5)).frames == 5
         assert sorted(pool.pids()) == sorted(pids)
+
+
+def resident_mb(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def test_a_process_keeps_nothing_of_the_media_that_it_has_seen() -> None:
+    videos = [video_bytes(100, width=426, height=240, seed=seed) for seed in range(6)]
+    after: list[float] = []
+    with GuardPool(1) as pool:
+        for call in range(500):
+            pool.probe_video(videos[call % len(videos)])
+            if call in (100, 499):
+                after.append(resident_mb(pool.pids()[0]))
+    assert after[1] < after[0] + 10
