@@ -15,9 +15,12 @@ import cv2
 
 from omnisrc.media.answers import Answer, answer_requests
 from omnisrc.media.guard_tasks import TASKS
+from omnisrc.media.heap import Heap
 from omnisrc.media.source import MediaRef, Source
 from omnisrc.media.wire import Buffer
 from omnisrc.media.with_parent import die_with_parent
+
+HEAP = Heap()
 
 
 def main(parent: int, memory_mb: int) -> None:
@@ -30,6 +33,7 @@ def main(parent: int, memory_mb: int) -> None:
 
 def answer(request: dict[str, Any], buffers: list[Buffer]) -> Answer:
     """Run one task; a shortage of memory travels as `memory`."""
+    HEAP.tidy()
     try:
         meta, results = TASKS[request["task"]](source_of(request["source"], buffers), request["params"])
     except Exception as error:

@@ -28,8 +28,8 @@ MALLOC = {
     "MALLOC_ARENA_MAX": "1",
 }
 """Has glibc keep freed memory: giving a picture's pages back and faulting them in again for the next one costs as much
-as decoding it (2.6 ms of system time for a 90 KB JPEG, measured). In one arena: in those of a decoder's threads, which
-come and go, what is kept is not found again, and each video of 105 KB left so much behind."""
+as decoding it (2.6 ms of system time for a 90 KB JPEG, measured). In one arena, for those of a decoder's threads, which
+come and go, keep it apart; and not too much of it (see `heap`)."""
 
 
 class Killed(Exception):
