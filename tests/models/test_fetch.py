@@ -119,6 +119,10 @@ def test_what_comes_is_read_before_it_is_kept(web: LocalWeb, tmp_path: Path) -> 
     with pytest.raises(UserError, match="is not a weights file"):
         add(url, tmp_path / "models", PLAIN, sha256(page))
     assert left(tmp_path / "models") == []
+    (tmp_path / "models" / "tiny.pth").write_bytes(page)
+    with pytest.raises(UserError, match="is not a weights file"):
+        add(url, tmp_path / "models", PLAIN, sha256(page))
+    assert left(tmp_path / "models") == ["tiny.pth"], "what was there before is not ours to remove"
 
 
 def test_a_released_name_is_fetched_from_the_mirror_where_that_is_agreed(
